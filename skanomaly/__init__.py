@@ -1,0 +1,28 @@
+"""Time-series anomaly detection with LSTM autoencoders, the scikit-learn way.
+
+Detectors are imported from here, everything else from its subpackage:
+:mod:`skanomaly.preprocessing`, :mod:`skanomaly.thresholds`, :mod:`skanomaly.datasets`,
+:mod:`skanomaly.displays`. Importing skanomaly loads no deep-learning library; fitting or scoring a
+network does.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_DETECTORS = ("LSTMAutoencoder", "PersistenceDetector", "Seq2SeqLSTMAutoencoder")
+_SUBPACKAGES = ("datasets", "detectors", "displays", "exceptions", "preprocessing", "thresholds")
+
+__all__ = [*_DETECTORS, *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name):
+    if name in _DETECTORS:
+        return getattr(importlib.import_module("skanomaly.detectors"), name)
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"skanomaly.{name}")
+    raise AttributeError(f"module 'skanomaly' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,318 @@
+"""What all detectors built on an LSTM network share: windows, training, reconstruction."""
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+
+from sklearn.utils import check_random_state
+
+from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
+from skanomaly.exceptions import WindowSizeWarning
+from skanomaly.scoring import residual_errors
+from skanomaly.sequences import split_validation
+from skanomaly.validation import HasMethods, Interval, StrOptions
+from skanomaly.windows import AGGREGATIONS, Windows, aggregate
+
+__all__ = ["LSTM_ATTRIBUTES_DOC", "LSTM_PARAMETERS_DOC", "BaseLSTMDetector"]
+
+#: Parameters and attributes that every LSTM detector has, for the class docstrings.
+LSTM_PARAMETERS_DOC = f"""window_size : int or None, default=64
+        Time steps per window. One longer than the shortest training series is reduced to it with
+        a warning. None takes whole series, of any lengths.
+    stride : int, default=1
+        Time steps between the starts of neighbouring windows, in fit and in scoring, at most
+        `window_size`; one more window is flush with the end of each series.
+    hidden_units : int or tuple of int, default=32
+        Units of the LSTM layers of the encoder, from the input inwards; the decoder mirrors them.
+    dropout : float, default=0.0
+        Share of the inputs of each LSTM layer set to zero in training, in [0, 1).
+    recurrent_dropout : float, default=0.0
+        Share of the recurrent state set to zero in training, in [0, 1).
+    weight_decay : float, default=0.0
+        Decoupled weight decay of the optimizer; biases are left out.
+    noise_std : float, default=0.0
+        Standard deviation of Gaussian noise added to the windows in training, in units of X; the
+        network must restore the windows without it (denoising).
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        Name or instance; an instance is copied for each fit.
+    learning_rate : float or None, default=None
+        None is the optimizer's own, 0.001 for "adam".
+    loss : str, keras.losses.Loss or callable, default="mse"
+        Keras loss of a reconstructed time step.
+    max_epochs : int, default=20
+        Passes over all training windows; 0 leaves the network untrained.
+    batch_size : int, default=64
+        Windows per training step.
+    early_stopping : bool, default=False
+        Stop when the loss on a validation part no longer improves, and keep the best weights. The
+        part is the end of a series, or whole series of a panel chosen at random, and is apart from
+        the training part by `window_size` steps.
+    validation_fraction : float, default=0.1
+        Share of the time steps, or of the series of a panel, in the validation part, in (0, 1); at
+        least one window or one series.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which to stop.
+    tol : float, default=1e-4
+        Smallest decrease of the validation loss that is an improvement.
+    callbacks : list of keras.callbacks.Callback or None, default=None
+        Copied for each fit.
+    aggregation : {{"mean", "median", "min", "max", "last"}}, default="mean"
+        How the errors that several windows make at one time step become one; "last" takes the
+        window in which the step stands latest, which with a stride of 1 looks at nothing later.
+    {THRESHOLD_DOC}
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, order of windows, dropout and noise.
+    verbose : int, default=0
+        1 shows epochs, losses and time left on standard error; 0 is silent."""
+
+LSTM_ATTRIBUTES_DOC = f"""weights_ : list of ndarray
+        Weights of the network, in the order of ``model_.get_weights()``.
+    model_ : keras.Model
+        A new Keras model with these weights, (batch, window_size_, n_features) to the same.
+    history_ : dict of list of float
+        "loss" per epoch, and "val_loss" with early stopping.
+    n_iter_ : int
+        Number of epochs trained.
+    window_size_ : int
+        Time steps per window; the longest training series when `window_size` is None.
+    {ATTRIBUTES_DOC}"""
+
+
+class BaseLSTMDetector(BaseDetector):
+    """Base of the LSTM detectors; a subclass names its architecture in ``_architecture``."""
+
+    _parameter_constraints: dict = {
+        **BaseDetector._parameter_constraints,
+        "window_size": [Interval(Integral, 1, None, closed="left"), None],
+        "stride": [Interval(Integral, 1, None, closed="left")],
+        "hidden_units": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "noise_std": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [str, HasMethods(["get_config", "apply"])],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "loss": [str, callable],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [list, tuple, None],
+        "aggregation": [StrOptions(set(AGGREGATIONS))],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        window_size=64,
+        stride=1,
+        hidden_units=32,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        weight_decay=0.0,
+        noise_std=0.0,
+        optimizer="adam",
+        learning_rate=None,
+        loss="mse",
+        max_epochs=20,
+        batch_size=64,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        tol=1e-4,
+        callbacks=None,
+        aggregation="mean",
+        score_norm="squared",
+        contamination=0.01,
+        threshold=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.window_size = window_size
+        self.stride = stride
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.weight_decay = weight_decay
+        self.noise_std = noise_std
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
+        self.aggregation = aggregation
+        self.score_norm = score_norm
+        self.contamination = contamination
+        self.threshold = threshold
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------------------- networks
+
+    @abstractmethod
+    def _architecture(self):
+        """Return the name of the function in skanomaly.networks and its own options, a dict."""
+
+    def _network(self, window_size, masked):
+        """Describe the network that reads windows of the given size."""
+        networks, _ = _engine()
+        architecture, options = self._architecture()
+        options |= {
+            "hidden_units": _units(self.hidden_units),
+            "dropout": float(self.dropout),
+            "recurrent_dropout": float(self.recurrent_dropout),
+        }
+        return networks.Network(
+            architecture=getattr(networks, architecture),
+            window_size=window_size,
+            n_features=self.n_features_in_,
+            options=tuple(sorted(options.items())),
+            noise_std=float(self.noise_std),
+            masked=masked,
+        )
+
+    def _recipe(self):
+        networks, _ = _engine()
+        return networks.Recipe(self.optimizer, self.loss, float(self.weight_decay))
+
+    @property
+    def model_(self):
+        """Keras model with the fitted weights, made anew at each access."""
+        if not hasattr(self, "weights_"):
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet; call fit first.")
+        _, training = _engine()
+        return training.build_model(self._network(self.window_size_, masked=False), self.weights_)
+
+    # -------------------------------------------------------------------------------- windows
+
+    def _windows(self, sequences):
+        """Cut windows for training or scoring: pieces of ``window_size_``, or whole series."""
+        size = self.window_size_
+        if self.window_size is None:
+            size = int(sequences.lengths.max())
+        return Windows(sequences, size, min(int(self.stride), size))
+
+    def _fit_window_size(self, sequences):
+        shortest, longest = int(sequences.lengths.min()), int(sequences.lengths.max())
+        if self.window_size is None:
+            return longest
+        if self.window_size > shortest:
+            warnings.warn(
+                f"window_size must be at most {shortest}, the length of the shortest series; got "
+                f"{self.window_size}, reduced to {shortest}. Use a smaller window_size, longer "
+                "series, or None for whole series.",
+                WindowSizeWarning,
+                stacklevel=5,
+            )
+        return min(int(self.window_size), shortest)
+
+    # -------------------------------------------------------------------------------- fitting
+
+    def _start(self, sequences):
+        _, training = _engine()
+        self._check_parameters()
+        self.window_size_ = self._fit_window_size(sequences)
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        network = self._network(self.window_size_, masked=False)
+        self._keep(training.new_state(network, self._seed))
+
+    def _learn(self, sequences, partial):
+        max_epochs = 1 if partial else int(self.max_epochs)
+        if not max_epochs:
+            return
+        _, training = _engine()
+        early_stopping = None
+        if self.early_stopping and not partial:
+            sequences, held_out = split_validation(
+                sequences, self.validation_fraction, self.window_size_, self._seed
+            )
+            early_stopping = training.EarlyStopping(
+                self._windows(held_out), int(self.n_iter_no_change), float(self.tol)
+            )
+        windows = self._windows(sequences)
+        self._keep(
+            training.train(
+                training.State(self.weights_, self._optimizer_state, self.n_iter_, self.history_),
+                windows,
+                network=self._network(windows.window_size, windows.padded),
+                recipe=self._recipe(),
+                learning_rate=self.learning_rate,
+                max_epochs=max_epochs,
+                batch_size=min(int(self.batch_size), len(windows)),
+                seed=self._seed,
+                early_stopping=early_stopping,
+                callbacks=self.callbacks or (),
+                verbose=self.verbose,
+            )
+        )
+
+    def _keep(self, state):
+        # Plain arrays and numbers, so that unpickling needs no Keras.
+        self.weights_ = state.weights
+        self._optimizer_state = state.optimizer
+        self.n_iter_ = state.n_epochs
+        self.history_ = state.history
+
+    def _check_parameters(self):
+        """Check what types and ranges of single parameters cannot say."""
+        if any(not isinstance(n, Integral) or n < 1 for n in _units(self.hidden_units)) or (
+            not _units(self.hidden_units)
+        ):
+            raise ValueError(
+                "hidden_units must be a positive int or a tuple of them, one per layer; got "
+                f"{self.hidden_units!r}. Use for example 32 or (64, 32)."
+            )
+        if self.window_size is not None and self.stride > self.window_size:
+            raise ValueError(
+                f"stride must be at most window_size={self.window_size}, or some time steps would "
+                f"be in no window; got {self.stride}. Use a smaller stride or a larger window."
+            )
+        for callback in self.callbacks or ():
+            if not (hasattr(callback, "on_epoch_end") and hasattr(callback, "set_model")):
+                raise ValueError(
+                    "callbacks must be a list of keras.callbacks.Callback instances; got "
+                    f"{callback!r} in it. Make an instance of a class derived from it."
+                )
+
+    # -------------------------------------------------------------------------------- scoring
+
+    def _reconstructions(self, windows):
+        """Yield (x, reconstruction), each (n_batch, window_size, n_features)."""
+        _, training = _engine()
+        return training.reconstruct(
+            windows,
+            network=self._network(windows.window_size, windows.padded),
+            recipe=self._recipe(),
+            weights=self.weights_,
+        )
+
+    def _errors(self, sequences):
+        windows = self._windows(sequences)
+        errors = (residual_errors(x, y, self.score_norm) for x, y in self._reconstructions(windows))
+        return aggregate(windows, errors, self.aggregation)
+
+    def _expected(self, sequences):
+        windows = self._windows(sequences)
+        # No window is "the smallest reconstruction": min and max are about errors.
+        how = self.aggregation if self.aggregation in ("median", "last") else "mean"
+        return aggregate(windows, (y for _, y in self._reconstructions(windows)), how)
+
+
+def _engine():
+    """Import Keras late: its backends are optional, and importing skanomaly must load none."""
+    from skanomaly import networks, training
+
+    return networks, training
+
+
+def _units(hidden_units):
+    return (hidden_units,) if isinstance(hidden_units, Integral) else tuple(hidden_units)

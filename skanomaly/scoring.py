@@ -1,0 +1,57 @@
+"""Residuals to errors, errors to one score per time step; higher is more anomalous here."""
+
+import numpy as np
+
+__all__ = ["SCORE_NORMS", "error_scale", "normalise", "residual_errors", "step_scores"]
+
+SCORE_NORMS = ("squared", "absolute", "standardised")
+
+
+def residual_errors(x, y, score_norm):
+    """Error of each value: (..., n_features), (..., n_features) -> (..., n_features)."""
+    residual = x - y
+    return np.abs(residual) if score_norm == "absolute" else np.square(residual)
+
+
+def error_scale(errors, score_norm):
+    """Typical size of the residual of each feature, in the units of X.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_timesteps, n_features)
+        Errors on the training data, as :func:`residual_errors` gives them; NaN is left out.
+    score_norm : {"squared", "absolute", "standardised"}
+        What the errors are.
+
+    Returns
+    -------
+    scale : ndarray of shape (n_features,), float64
+        Root mean squared residual, for "absolute" the mean absolute one. Never below a hundredth
+        of the median over the features, so that a feature which hardly varies cannot drown the
+        rest; one where all are zero.
+    """
+    known = np.isfinite(errors)
+    counts = np.maximum(known.sum(axis=0), 1)
+    scale = np.where(known, errors, 0.0).sum(axis=0) / counts
+    if score_norm != "absolute":
+        scale = np.sqrt(scale)
+    positive = scale[scale > 0]
+    if not len(positive):
+        return np.ones_like(scale)
+    return np.maximum(scale, 0.01 * np.median(positive))
+
+
+def normalise(errors, scale, score_norm):
+    """Divide squared errors by the squared scale if asked: shape kept."""
+    return errors / np.square(scale) if score_norm == "standardised" else errors
+
+
+def step_scores(errors, unknown):
+    """Mean over the features that have an error: (n, n_features) -> (n,).
+
+    A step without any error scores `unknown`.
+    """
+    known = np.isfinite(errors)
+    counts = known.sum(axis=1)
+    total = np.where(known, errors, 0.0).sum(axis=1)
+    return np.where(counts > 0, total / np.maximum(counts, 1), unknown)
