@@ -124,6 +124,9 @@ def build(network):
             x
         )
     y = network.architecture(seen, mask, **dict(network.options))
+    if mask is not None:
+        # Also drops the mask that Keras attaches to y, by which it would weigh the loss again.
+        y = y * keras.ops.cast(keras.ops.expand_dims(mask, -1), "float32")
     inputs = x if mask is None else {"x": x, "mask": mask}
     return keras.Model(inputs, y, name=network.architecture.__name__)
 

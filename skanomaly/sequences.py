@@ -291,6 +291,8 @@ def _refuse_not_finite(sequences):
         if np.isfinite(values.sum(dtype=np.float64)):
             return
     finite = np.isfinite(values)
+    if finite.all():
+        return  # the sum overflowed, no value did
     step, feature = np.argwhere(~finite)[0]
     series = int(np.searchsorted(sequences.offsets, step, side="right")) - 1
     place = f"time step {step - sequences.offsets[series]}, feature {feature}"
@@ -300,7 +302,7 @@ def _refuse_not_finite(sequences):
         raise ValueError(
             f"X must not contain NaN; got {int(np.isnan(values).sum())} of them, the first at "
             f"{place}. Interpolate or drop missing values first, for example with "
-            "pandas.DataFrame.interpolate or SequenceTransformer(SimpleImputer())."
+            "pandas.DataFrame.interpolate()."
         )
     raise ValueError(
         f"X must not contain infinity or a value too large for {values.dtype}; got "

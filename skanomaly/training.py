@@ -120,6 +120,10 @@ class _Feeder(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.masked = masked
         self.order = np.arange(len(windows))
+        # Keras divides by the number of all steps fed; this makes it that of the steps that
+        # exist, so that each of them weighs the same wherever padding falls.
+        fed = len(self) * batch_size * windows.window_size
+        self.weight = np.float32(fed / windows.n_steps)
 
     def __len__(self):
         return -(-len(self.order) // self.batch_size)
@@ -127,9 +131,7 @@ class _Feeder(keras.utils.PyDataset):
     def __getitem__(self, index):
         numbers = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         x, mask = _gather(self.windows, numbers, self.batch_size)
-        # Keras divides by the number of all steps; this makes it the number of those that exist.
-        weight = mask * np.float32(mask.size / mask.sum())
-        return _inputs(x, mask, self.masked), x, weight
+        return _inputs(x, mask, self.masked), x, mask * self.weight
 
 
 def _inputs(x, mask, masked):

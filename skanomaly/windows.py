@@ -67,6 +67,12 @@ class Windows:
         return int(self._first[-1])
 
     @property
+    def n_steps(self):
+        """Return the number of time steps in all windows together, padding left out."""
+        lengths = np.minimum(self.sequences.lengths, self.window_size)
+        return int(np.sum(np.diff(self._first) * lengths))
+
+    @property
     def padded(self):
         """Tell whether any series is shorter than the window."""
         return bool(self.sequences.lengths.min() < self.window_size)

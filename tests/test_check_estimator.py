@@ -1,0 +1,40 @@
+"""scikit-learn's own checks, on every public estimator."""
+
+import pytest
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skanomaly import LSTMAutoencoder, PersistenceDetector, Seq2SeqLSTMAutoencoder
+from skanomaly.preprocessing import Differencer, SequenceTransformer
+
+TINY = {"window_size": 4, "hidden_units": 2, "max_epochs": 1, "random_state": 0}
+ORDER_MATTERS = dict.fromkeys(
+    ["check_methods_sample_order_invariance", "check_methods_subset_invariance"],
+    "rows are time steps: what is normal for one depends on those before it",
+)
+
+
+def expected_failed_checks(estimator):
+    if isinstance(estimator, (Differencer, PersistenceDetector)):
+        return ORDER_MATTERS
+    return ORDER_MATTERS if getattr(estimator, "window_size", 1) > 1 else {}
+
+
+# Threshold selectors take one-dimensional scores, for which scikit-learn has no checks; see
+# test_thresholds.py. The checks use 1 to 30 rows, fewer than a window.
+@pytest.mark.filterwarnings("ignore::skanomaly.exceptions.WindowSizeWarning")
+@pytest.mark.contract
+@parametrize_with_checks(
+    [
+        PersistenceDetector(),
+        LSTMAutoencoder(**TINY),
+        LSTMAutoencoder(**TINY | {"window_size": 1}),
+        Seq2SeqLSTMAutoencoder(**TINY),
+        Seq2SeqLSTMAutoencoder(**TINY | {"window_size": 1}),
+        Differencer(),
+        SequenceTransformer(StandardScaler()),
+    ],
+    expected_failed_checks=expected_failed_checks,
+)
+def test_check_estimator(estimator, check):
+    check(estimator)
