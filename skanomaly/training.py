@@ -3,7 +3,7 @@
 import copy
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,7 +76,7 @@ def train(
         A new one; the given one is left as it was.
     """
     epochs = state.n_epochs + max_epochs
-    with _few_threads(), compiled(network, recipe) as lent:
+    with _quiet_torch(), compiled(network, recipe) as lent:
         lent.reset(state.weights, learning_rate, state.optimizer)
         feeder = _Feeder(windows, batch_size, network.masked)
         loop = [_EachEpoch(feeder, lent, seed)]
@@ -217,7 +217,7 @@ def reconstruct(windows, *, network, recipe, weights):
     on how many others there are.
     """
     batch_size = _scoring_batch(network.window_size)
-    with _few_threads(), compiled(network, recipe) as lent:
+    with _quiet_torch(), compiled(network, recipe) as lent:
         lent.model.set_weights(weights)
         for first in range(0, len(windows), batch_size):
             numbers = np.arange(first, min(first + batch_size, len(windows)))
@@ -231,6 +231,16 @@ def _scoring_batch(window_size):
     return int(np.clip(16384 // window_size, 32, 256))
 
 
-def _few_threads():
-    """Keep PyTorch from spinning: its threads wait in a loop when other work has the cores."""
-    return threadpool_limits(1, "openmp") if keras.backend.backend() == "torch" else nullcontext()
+@contextmanager
+def _quiet_torch():
+    """Keep PyTorch from spinning and from drawing on the user's random state.
+
+    Its threads wait in a loop when other work has the cores, and its data loader draws a seed.
+    """
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with threadpool_limits(1, "openmp"), torch.random.fork_rng(devices=[]):
+        yield

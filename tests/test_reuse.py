@@ -1,0 +1,143 @@
+"""Compiled models are used again: no second compilation, no memory lost, no sharing."""
+
+import threading
+
+import numpy as np
+import psutil
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from tiny import NETWORKS, TINY
+
+from skanomaly import LSTMAutoencoder, networks
+from skanomaly._backend import load_keras
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """List of the networks compiled from here on, the store of idle models being empty."""
+    compiled = []
+    original = networks._compile
+
+    def count(network, recipe):
+        compiled.append(network)
+        return original(network, recipe)
+
+    monkeypatch.setattr(networks, "_compile", count)
+    monkeypatch.setattr(networks, "_idle", type(networks._idle)())
+    return compiled
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_second_fit_of_the_same_shape_builds_nothing(network, compilations, series):
+    network(**TINY).fit(series).score_samples(series)
+    assert len(compilations) == 1
+    network(**TINY | {"max_epochs": 3, "learning_rate": 0.1, "random_state": 3}).fit(series + 1)
+    assert len(compilations) == 1
+
+
+def test_a_grid_search_compiles_once(compilations, series):
+    grid = {"learning_rate": [0.01, 0.1], "max_epochs": [1, 2], "random_state": [0, 1]}
+    cv = TimeSeriesSplit(2, gap=8)
+    GridSearchCV(LSTMAutoencoder(**TINY | {"batch_size": 4}), grid, cv=cv).fit(series)
+    assert len(compilations) == 1
+
+
+def test_what_the_graph_depends_on_builds_another_model(compilations, series):
+    for change in ({}, {"hidden_units": 2}, {"dropout": 0.1}, {"loss": "mae"}, {"window_size": 7}):
+        LSTMAutoencoder(**TINY | change).fit(series)
+    assert len(compilations) == 5
+
+
+@pytest.mark.skipif(load_keras().backend.backend() != "jax", reason="counts what JAX compiles")
+def test_jax_compiles_nothing_in_a_second_fit(series):
+    from jax import monitoring
+
+    events = []
+
+    def listen(event, duration, **_):
+        if "backend_compile" in event:
+            events.append(event)
+
+    detector = LSTMAutoencoder(**TINY, early_stopping=True).fit(series)
+    detector.score_samples(series)
+    monitoring.register_event_duration_secs_listener(listen)
+    clone(detector).set_params(learning_rate=0.1, random_state=7).fit(series).score_samples(series)
+    assert events == []
+    LSTMAutoencoder(**TINY | {"hidden_units": 5}).fit(series)
+    assert events  # the listener does hear compilations
+
+
+@pytest.mark.skipif(
+    load_keras().backend.backend() != "tensorflow", reason="counts what TensorFlow traces"
+)
+def test_tensorflow_traces_nothing_in_a_second_fit(compilations, series):
+    detector = LSTMAutoencoder(**TINY).fit(series)
+    ((lent,),) = networks._idle.values()
+    traces, call = [], lent.model.call
+
+    def count(*args, **kwargs):  # runs while TensorFlow traces a graph, not when it runs one
+        traces.append(args)
+        return call(*args, **kwargs)
+
+    lent.model.call = count
+    clone(detector).set_params(learning_rate=0.1, random_state=7).fit(series).score_samples(series)
+    assert traces == []
+    detector.set_params(batch_size=5).fit(series)
+    assert traces
+
+
+def test_fifty_fits_keep_memory_flat(series):
+    detector = LSTMAutoencoder(**TINY | {"max_epochs": 1})
+    process = psutil.Process()
+    for _ in range(5):
+        detector.fit(series)
+    before = process.memory_info().rss
+    for seed in range(50):
+        detector.set_params(random_state=seed).fit(series)
+    assert process.memory_info().rss - before < 50e6
+
+
+def test_idle_models_are_few(series):
+    for units in range(1, 5):
+        LSTMAutoencoder(**TINY | {"hidden_units": units, "max_epochs": 0}).fit(series)
+    assert sum(map(len, networks._idle.values())) <= networks._MOST_IDLE
+
+
+def test_idle_models_are_dropped_oldest_first(compilations, monkeypatch, series):
+    monkeypatch.setattr(networks, "_MOST_IDLE", 2)
+    for units in (1, 2, 3):
+        LSTMAutoencoder(**TINY | {"hidden_units": units, "max_epochs": 0}).fit(series)
+    kept = [dict(key[0].options)["hidden_units"] for key in networks._idle]
+    assert kept == [(2,), (3,)]
+
+
+def test_a_model_that_failed_is_dropped(compilations, series):
+    with pytest.raises(ValueError, match="loss must stay finite"):
+        LSTMAutoencoder(**TINY, optimizer="sgd").fit(series * 1e20)
+    assert not networks._idle
+
+
+def test_threads_never_share_a_model(series):
+    detector = LSTMAutoencoder(**TINY).fit(series)
+    expected = detector.score_samples(series)
+    results, errors = [], []
+
+    def work(seed):
+        try:
+            for _ in range(3):
+                results.append(detector.score_samples(series))
+                LSTMAutoencoder(**TINY | {"random_state": seed}).fit(series)
+        except Exception as error:  # noqa: BLE001 -- a thread's error must reach the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    for scores in results:
+        np.testing.assert_array_equal(scores, expected)
