@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-__all__ = ["X_DOC", "Sequences", "check_sequences", "split_validation"]
+__all__ = ["X_DOC", "Sequences", "check_sequences", "nesting", "split_validation"]
 
 #: The words in which every public docstring describes X.
 X_DOC = """array-like of shape (n_timesteps, n_features), \
@@ -117,15 +117,15 @@ def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1):
         If X is empty, ragged in its features, not numeric, not finite, or of a wrong rank or
         number of features. The message names the remedy.
     """
-    nesting = _nesting(X)
-    if nesting == "series":
+    form = nesting(X)
+    if form == "series":
         _refuse_text(X)
         with _conversion():
             values = validate_data(
                 estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False, order="C"
             )
         sequences = Sequences(values, np.array([0, len(values)]), "series")
-    elif nesting == "panel":
+    elif form == "panel":
         sequences = _from_panel(X, dtype)
         validate_data(estimator, sequences.values, reset=reset, skip_check_array=True)
     else:
@@ -142,7 +142,7 @@ def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1):
     return sequences
 
 
-def _nesting(X):
+def nesting(X):
     """Tell "series", "panel" or "ragged" from the type of X; refuse other ranks."""
     if isinstance(X, (list, tuple)) or _is_object_vector(X):
         return _nesting_of_list(X)

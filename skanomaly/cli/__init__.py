@@ -1,0 +1,49 @@
+"""The command line: ``skanomaly detect data.csv``.
+
+Importing this package needs nothing beyond the standard library, so that an entry point without
+the extra ``cli`` can say in one line what to install.
+"""
+
+import importlib.util
+import sys
+
+__all__ = ["main"]
+
+_NEEDED = ("click", "pandas")
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        Arguments after the name of the program. None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        0 when all went well, 2 for an error of the user, told in one line on standard error, and
+        130 after Ctrl-C.
+
+    Examples
+    --------
+    >>> from skanomaly.cli import main
+    >>> main(["--version"])
+    skanomaly, version ...
+    0
+    """
+    for package in _NEEDED:
+        if importlib.util.find_spec(package) is None:
+            print(
+                f"skanomaly: error: the command line needs the package {package}; it is not "
+                "installed. Run: pip install 'skanomaly[cli]'",
+                file=sys.stderr,
+            )
+            return 2
+    try:
+        from skanomaly.cli._group import run
+
+        return run(argv)
+    except KeyboardInterrupt:
+        return 130
