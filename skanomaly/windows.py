@@ -99,9 +99,22 @@ class Windows:
         position = np.arange(self.window_size)
         mask = position < lengths[:, None]
         if not self.padded:
-            return self.sequences.values[starts[:, None] + position], mask
-        x = self.sequences.values[starts[:, None] + np.minimum(position, lengths[:, None] - 1)]
-        return np.where(mask[:, :, None], x, np.zeros((), x.dtype)), mask
+            return self._view[starts], mask
+        steps = starts[:, None] + np.minimum(position, lengths[:, None] - 1)
+        x = np.take(self.sequences.values, steps, axis=0)
+        x[~mask] = 0.0
+        return x, mask
+
+    @cached_property
+    def _view(self):
+        """Every window at every step, (n, window_size, n_features), without copying anything.
+
+        Some cross from one series to the next; `locate` never asks for those.
+        """
+        view = np.lib.stride_tricks.sliding_window_view(
+            self.sequences.values, self.window_size, axis=0
+        )
+        return view.swapaxes(1, 2)
 
 
 def aggregate(windows, batches, how):
