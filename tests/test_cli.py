@@ -85,6 +85,14 @@ def test_without_file_a_synthetic_series_is_labelled(folder, capsys):
     assert pd.read_csv("skanomaly-labels.csv").columns[0] == "row"
 
 
+def test_a_label_column_among_the_features_is_pointed_out(folder, capsys):
+    make_frame().assign(anomaly=0).to_csv("labelled.csv", index=False)
+    assert detect("labelled.csv") == 0
+    assert "column 'anomaly' looks like labels but is read as a feature" in capsys.readouterr().out
+    assert detect("labelled.csv", "--label-column", "anomaly") == 0
+    assert "looks like labels" not in capsys.readouterr().out
+
+
 def test_result_is_the_same_for_the_same_seed(folder):
     for name in ("one.csv", "two.csv"):
         options = ["--quiet", "--no-plot", "--seed", "3", "--output", name]

@@ -10,6 +10,8 @@ from skanomaly.cli._files import check_columns, read_table
 from skanomaly.cli._time import read_time_axis
 from skanomaly.datasets import make_series
 
+_LABEL_NAMES = ("anomaly", "is_anomaly", "label", "labels", "outlier", "is_outlier", "y")
+
 
 @dataclass(frozen=True)
 class Data:
@@ -84,6 +86,12 @@ def read_data(path, *, time_column=None, by_row=False, columns=None, label_colum
     frame = frame.loc[values.index]
     time = None if time_column is None or by_row else read_time_axis(frame[time_column])
     left_out = [n for n in frame.columns if n not in apart and n not in values.columns]
+    if columns is None:
+        notes += [
+            f"column {name!r} looks like labels but is read as a feature; use --label-column"
+            for name in values.columns
+            if _looks_like_labels(values[name])
+        ]
     if columns is None and left_out:
         notes.append(f"columns without numbers left out: {', '.join(left_out)}")
     if time is not None and (repeated := int((time[1:] == time[:-1]).sum())):
@@ -150,6 +158,12 @@ def _fill(values, fill):
 def _refuse_empty(something_left, message):
     if not something_left:
         raise click.ClickException(f"{message}. Choose other --columns.")
+
+
+def _looks_like_labels(column):
+    """Tell labels by name and values: as features they would give the anomalies away."""
+    found = set(column.unique().tolist())
+    return column.name.lower() in _LABEL_NAMES and (found <= {0, 1} or found <= {-1, 1})
 
 
 def _read_labels(column):
