@@ -1,8 +1,9 @@
 """Keras models of the detectors, their initial weights, and the store of compiled models.
 
-An architecture is a function ``(x, mask, **options) -> y`` on Keras tensors of shape
-(batch, window_size, n_features). `mask` (batch, window_size) is True where a step exists; it is
-None when every window is full, which spares the slower masked recurrence.
+An architecture is a function ``(x, mask, n_outputs, **options) -> y`` on Keras tensors, x of shape
+(batch, window_size, n_inputs), y of (batch, window_size, n_outputs). `mask` (batch, window_size) is
+True where a step exists; it is None when every window is full, which spares the slower masked
+recurrence.
 """
 
 import json
@@ -39,7 +40,8 @@ class Network:
     n_features: int
     options: tuple  # of (name, value) pairs for the architecture
     noise_std: float = 0.0
-    masked: bool = False
+    masked: bool = False  # reads which steps exist, for padded windows
+    indicator: bool = False  # reads which values were observed
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,24 @@ class Recipe:
     optimizer: Any
     loss: Any
     weight_decay: float = 0.0
+    gaps: bool = False  # whether targets may be NaN
 
 
 # ------------------------------------------------------------------------------- architectures
 
 
-def sequence_autoencoder(x, mask, *, hidden_units, dropout, recurrent_dropout):
+def sequence_autoencoder(x, mask, n_outputs, *, hidden_units, dropout, recurrent_dropout):
     """Model 1: the decoder reads the encoder's output at every step and starts from its state."""
     encoded, state = x, None
     for i, units in enumerate(hidden_units):
         layer = _lstm(f"encoder_{i}", units, dropout, recurrent_dropout, return_state=True)
         encoded, *state = layer(encoded, mask=mask)
-    return _decode(encoded, state, mask, x.shape[-1], hidden_units, dropout, recurrent_dropout)
+    return _decode(encoded, state, mask, n_outputs, hidden_units, dropout, recurrent_dropout)
 
 
-def bottleneck_autoencoder(x, mask, *, hidden_units, dropout, recurrent_dropout, reverse_decoding):
+def bottleneck_autoencoder(
+    x, mask, n_outputs, *, hidden_units, dropout, recurrent_dropout, reverse_decoding
+):
     """Model 2: the decoder sees the encoder's last output, repeated, and starts from its state."""
     encoded, state = x, None
     for i, units in enumerate(hidden_units):
@@ -79,7 +84,7 @@ def bottleneck_autoencoder(x, mask, *, hidden_units, dropout, recurrent_dropout,
     code = keras.layers.RepeatVector(x.shape[1], name="repeat", dtype="float32")(encoded)
     if reverse_decoding and mask is not None:
         mask = keras.ops.flip(mask, axis=1)  # padding then comes first and leaves the state alone
-    decoded = _decode(code, state, mask, x.shape[-1], hidden_units, dropout, recurrent_dropout)
+    decoded = _decode(code, state, mask, n_outputs, hidden_units, dropout, recurrent_dropout)
     return keras.ops.flip(decoded, axis=1) if reverse_decoding else decoded
 
 
@@ -123,11 +128,16 @@ def build(network):
         seen = keras.layers.GaussianNoise(network.noise_std, seed=0, dtype="float32", name="noise")(
             x
         )
-    y = network.architecture(seen, mask, **dict(network.options))
+    inputs = {"x": x}
+    if network.indicator:
+        inputs["observed"] = keras.Input(x.shape[1:], dtype="float32", name="observed")
+        seen = keras.ops.concatenate([seen, inputs["observed"]], axis=-1)
+    y = network.architecture(seen, mask, x.shape[-1], **dict(network.options))
     if mask is not None:
+        inputs["mask"] = mask
         # Also drops the mask that Keras attaches to y, by which it would weigh the loss again.
         y = y * keras.ops.cast(keras.ops.expand_dims(mask, -1), "float32")
-    inputs = x if mask is None else {"x": x, "mask": mask}
+    inputs = x if len(inputs) == 1 else inputs
     return keras.Model(inputs, y, name=network.architecture.__name__)
 
 
@@ -212,7 +222,13 @@ def compiled(network, recipe):
     are kept for the next fit of the same shape. One in use is never shared: two threads in one
     model corrupt it on JAX. After an error it is dropped.
     """
-    key = network, _content(recipe.optimizer), _content(recipe.loss), recipe.weight_decay
+    key = (
+        network,
+        _content(recipe.optimizer),
+        _content(recipe.loss),
+        recipe.weight_decay,
+        recipe.gaps,
+    )
     with _lock:
         waiting = _idle.get(key)
         lent = waiting.pop() if waiting else None
@@ -233,7 +249,8 @@ def compiled(network, recipe):
 def _compile(network, recipe):
     model = build(network)
     optimizer = _copy_optimizer(recipe)
-    model.compile(optimizer=optimizer, loss=_get_loss(recipe.loss))
+    loss = _get_loss(recipe.loss)
+    model.compile(optimizer=optimizer, loss=_skip_gaps(loss) if recipe.gaps else loss)
     optimizer.build(model.trainable_variables)
     new = Compiled(model, [])
     new.optimizer_state.extend(new.read_optimizer())
@@ -265,6 +282,16 @@ def _get_loss(loss):
             "loss must be the name of a Keras loss, a keras.losses.Loss or a function; got "
             f"{loss!r}. Use for example 'mse', 'mae' or 'huber'."
         ) from error
+
+
+def _skip_gaps(loss):
+    """Let a loss see no error where the target is NaN: the target there is the prediction."""
+
+    def skip_gaps(y_true, y_pred):
+        gap = keras.ops.isnan(y_true)
+        return loss(keras.ops.where(gap, keras.ops.stop_gradient(y_pred), y_true), y_pred)
+
+    return skip_gaps
 
 
 def _content(thing):

@@ -28,17 +28,18 @@ def error_scale(errors, score_norm):
     scale : ndarray of shape (n_features,), float64
         Root mean squared residual, for "absolute" the mean absolute one. Never below a hundredth
         of the median over the features, so that a feature which hardly varies cannot drown the
-        rest; one where all are zero.
+        rest; the median for a feature that was never observed; one where all are zero.
     """
     known = np.isfinite(errors)
-    counts = np.maximum(known.sum(axis=0), 1)
-    scale = np.where(known, errors, 0.0).sum(axis=0) / counts
+    counts = known.sum(axis=0)
+    scale = np.where(known, errors, 0.0).sum(axis=0) / np.maximum(counts, 1)
     if score_norm != "absolute":
         scale = np.sqrt(scale)
     positive = scale[scale > 0]
     if not len(positive):
         return np.ones_like(scale)
-    return np.maximum(scale, 0.01 * np.median(positive))
+    typical = np.median(positive)
+    return np.where(counts > 0, np.maximum(scale, 0.01 * typical), typical)
 
 
 def normalise(errors, scale, score_norm):
@@ -46,12 +47,11 @@ def normalise(errors, scale, score_norm):
     return errors / np.square(scale) if score_norm == "standardised" else errors
 
 
-def step_scores(errors, unknown):
-    """Mean over the features that have an error: (n, n_features) -> (n,).
-
-    A step without any error scores `unknown`.
-    """
+def step_scores(errors):
+    """Mean over the features that have an error: (n, n_features) -> (n,), NaN where none has."""
     known = np.isfinite(errors)
+    if known.all():
+        return errors.mean(axis=1)
     counts = known.sum(axis=1)
     total = np.where(known, errors, 0.0).sum(axis=1)
-    return np.where(counts > 0, total / np.maximum(counts, 1), unknown)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)

@@ -27,8 +27,8 @@ __all__ = ["X_DOC", "Sequences", "check_sequences", "nesting", "split_validation
 X_DOC = """array-like of shape (n_timesteps, n_features), \
 (n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
             One series with rows in time order (array, pandas or polars frame), a panel of series
-            of equal length, or a list of series of any lengths. Numbers only, finite; integers
-            and float64 become float32 inside."""
+            of equal length, or a list of series of any lengths. Numbers only; NaN means not
+            observed. Integers and float64 become float32 inside."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ class Sequences:
         Series i is ``values[offsets[i]:offsets[i + 1]]``.
     nesting : {"series", "panel", "ragged"}
         The form in which X came, and in which results go back.
+    missing : bool, default=False
+        Whether any value is NaN, that is not observed.
     """
 
     values: np.ndarray
     offsets: np.ndarray
     nesting: str
+    missing: bool = False
 
     @property
     def n_series(self):
@@ -80,18 +83,20 @@ class Sequences:
     def per_sample(self, step_scores):
         """Reduce scores of time steps to one per ``len(X)``: as they are, or the mean per series.
 
-        (n_total_timesteps,) -> (n_timesteps,) for a series, (n_series,) for a panel.
+        (n_total_timesteps,) -> (n_timesteps,) for a series, (n_series,) for a panel. NaN, the
+        score of a step without any observed value, is left out; it stays where all are NaN.
         """
         if self.nesting == "series":
             return step_scores
-        return np.array([part.mean() for part in self.split(step_scores)], dtype=np.float64)
+        known = [part[~np.isnan(part)] for part in self.split(step_scores)]
+        return np.array([part.mean() if len(part) else np.nan for part in known])
 
     def with_values(self, values):
         """Return the same series with other values, of shape (n_total_timesteps, n_outputs)."""
         return replace(self, values=values)
 
 
-def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1):
+def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1, observed=False):
     """Validate X against the input contract and lay its series end to end.
 
     Parameters
@@ -106,6 +111,8 @@ def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1):
         Of the values.
     min_timesteps : int, default=1
         How many time steps X must have in total.
+    observed : bool, default=False
+        Whether each series must have an observed value, one that is not NaN.
 
     Returns
     -------
@@ -114,7 +121,7 @@ def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1):
     Raises
     ------
     ValueError
-        If X is empty, ragged in its features, not numeric, not finite, or of a wrong rank or
+        If X is empty, ragged in its features, not numeric, infinite, or of a wrong rank or
         number of features. The message names the remedy.
     """
     form = nesting(X)
@@ -138,8 +145,11 @@ def check_sequences(estimator, X, *, reset, dtype=np.float32, min_timesteps=1):
             f"X must have at least {min_timesteps} time steps for {type(estimator).__name__}; got "
             f"{n_timesteps} sample(s), that is n_samples={n_timesteps}. Give a longer series."
         )
-    _refuse_not_finite(sequences)
-    return sequences
+    if not _refuse_infinite(sequences):
+        return sequences
+    if observed:
+        _refuse_unobserved(sequences)
+    return replace(sequences, missing=True)
 
 
 def nesting(X):
@@ -284,30 +294,36 @@ def _end_to_end(parts, nesting):
     return Sequences(values, offsets.astype(np.int64), nesting)
 
 
-def _refuse_not_finite(sequences):
-    """Raise when a value is NaN or infinite, saying where the first one is."""
+def _refuse_infinite(sequences):
+    """Raise when a value is infinite, saying where the first one is; tell whether any is NaN."""
     values = sequences.values
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum(dtype=np.float64)):
-            return
-    finite = np.isfinite(values)
-    if finite.all():
-        return  # the sum overflowed, no value did
-    step, feature = np.argwhere(~finite)[0]
+            return False
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return bool(np.isnan(values).any())  # else the sum overflowed, no value did
+    step, feature = np.argwhere(infinite)[0]
     series = int(np.searchsorted(sequences.offsets, step, side="right")) - 1
     place = f"time step {step - sequences.offsets[series]}, feature {feature}"
     if sequences.nesting != "series":
         place = f"series {series}, {place}"
-    if np.isnan(values[step, feature]):
-        raise ValueError(
-            f"X must not contain NaN; got {int(np.isnan(values).sum())} of them, the first at "
-            f"{place}. Interpolate or drop missing values first, for example with "
-            "pandas.DataFrame.interpolate()."
-        )
     raise ValueError(
         f"X must not contain infinity or a value too large for {values.dtype}; got "
-        f"{int((~finite).sum())} of them, the first at {place}. Clip or drop them, or scale X."
+        f"{int(infinite.sum())} of them, the first at {place}. Replace what was not observed by "
+        "NaN, clip the rest, or scale X."
     )
+
+
+def _refuse_unobserved(sequences):
+    """Raise when a series has no observed value, from which nothing can be learned."""
+    for i, part in enumerate(sequences.split()):
+        if np.isnan(part).all():
+            where = "X" if sequences.nesting == "series" else f"X[{i}]"
+            raise ValueError(
+                f"{where} must have at least one observed value; got NaN only, in "
+                f"{len(part)} time steps. Leave out series in which nothing was observed."
+            )
 
 
 def split_validation(sequences, fraction, window_size, seed):
@@ -342,7 +358,10 @@ def split_validation(sequences, fraction, window_size, seed):
         order = np.random.default_rng(seed).permutation(n_series)
         parts = sequences.split()
         return tuple(
-            _end_to_end([parts[i] for i in np.sort(chosen)], sequences.nesting)
+            replace(
+                _end_to_end([parts[i] for i in np.sort(chosen)], sequences.nesting),
+                missing=sequences.missing,
+            )
             for chosen in (order[n_held:], order[:n_held])
         )
     n_timesteps = len(sequences.values)
@@ -356,6 +375,6 @@ def split_validation(sequences, fraction, window_size, seed):
             "early_stopping=False."
         )
     return tuple(
-        Sequences(part, np.array([0, len(part)]), sequences.nesting)
+        replace(sequences, values=part, offsets=np.array([0, len(part)]))
         for part in (sequences.values[:n_train], sequences.values[n_timesteps - n_held :])
     )

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from skanomaly._backend import load_keras
 from skanomaly.networks import build, compiled, initial_weights
+from skanomaly.windows import fill_gaps
 
 keras = load_keras()
 
@@ -78,11 +79,11 @@ def train(
     epochs = state.n_epochs + max_epochs
     with _quiet_torch(), compiled(network, recipe) as lent:
         lent.reset(state.weights, learning_rate, state.optimizer)
-        feeder = _Feeder(windows, batch_size, network.masked)
+        feeder = _Feeder(windows, batch_size, network)
         loop = [_EachEpoch(feeder, lent, seed)]
         validation = None
         if early_stopping is not None:
-            validation = _Feeder(early_stopping.windows, batch_size, network.masked)
+            validation = _Feeder(early_stopping.windows, batch_size, network)
             loop.append(
                 keras.callbacks.EarlyStopping(
                     monitor="val_loss",
@@ -114,16 +115,16 @@ def train(
 class _Feeder(keras.utils.PyDataset):
     """Windows in batches of one shape; the last batch is filled up with weight zero."""
 
-    def __init__(self, windows, batch_size, masked):
+    def __init__(self, windows, batch_size, network):
         super().__init__()
         self.windows = windows
         self.batch_size = batch_size
-        self.masked = masked
+        self.network = network
         self.order = np.arange(len(windows))
-        # Keras divides by the number of all steps fed; this makes it that of the steps that
-        # exist, so that each of them weighs the same wherever padding falls.
-        fed = len(self) * batch_size * windows.window_size
-        self.weight = np.float32(fed / windows.n_steps)
+        # Keras divides by the number of all values fed; this makes it that of the observed ones,
+        # so that each of them weighs the same wherever padding and gaps fall.
+        fed = len(self) * batch_size * windows.window_size * network.n_features
+        self.weight = np.float32(fed / max(windows.n_values, 1))
 
     def __len__(self):
         return -(-len(self.order) // self.batch_size)
@@ -131,11 +132,17 @@ class _Feeder(keras.utils.PyDataset):
     def __getitem__(self, index):
         numbers = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         x, mask = _gather(self.windows, numbers, self.batch_size)
-        return _inputs(x, mask, self.masked), x, mask * self.weight
+        return _inputs(x, mask, self.network), x, mask * self.weight
 
 
-def _inputs(x, mask, masked):
-    return {"x": x, "mask": mask} if masked else x
+def _inputs(x, mask, network):
+    """Arrange what the network reads; gaps in x (batch, time, features) are filled."""
+    inputs = {"x": fill_gaps(x)}
+    if network.indicator:
+        inputs["observed"] = (~np.isnan(x) & mask[:, :, None]).astype(np.float32)
+    if network.masked:
+        inputs["mask"] = mask
+    return inputs["x"] if len(inputs) == 1 else inputs
 
 
 def _gather(windows, numbers, batch_size):
@@ -222,7 +229,7 @@ def reconstruct(windows, *, network, recipe, weights):
         for first in range(0, len(windows), batch_size):
             numbers = np.arange(first, min(first + batch_size, len(windows)))
             x, mask = _gather(windows, numbers, batch_size)
-            y = lent.model.predict_on_batch(_inputs(x, mask, network.masked))
+            y = lent.model.predict_on_batch(_inputs(x, mask, network))
             yield x[: len(numbers)], y[: len(numbers)]
 
 

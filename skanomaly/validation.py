@@ -7,7 +7,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._param_validation import validate_params as validate_params
 from sklearn.utils._set_output import _get_adapter_from_container as frame_adapter
-from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils._set_output import _wrap_data_with_container as wrap_in_frame
 
 __all__ = [
     "HasMethods",
@@ -17,6 +17,7 @@ __all__ = [
     "frame_adapter",
     "set_output_for_series",
     "validate_params",
+    "wrap_in_frame",
 ]
 
 
@@ -37,7 +38,7 @@ def _wrap_series(method):
     def wrapped(self, X, *args, **kwargs):
         result = method(self, X, *args, **kwargs)
         if isinstance(result, np.ndarray) and result.ndim == 2:
-            return _wrap_data_with_container("transform", result, X, self)
+            return wrap_in_frame("transform", result, X, self)
         return result
 
     return wrapped

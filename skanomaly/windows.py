@@ -25,6 +25,7 @@ last      the window in which the step stands latest. With a stride of 1 that is
 ========  ==================================================================================
 
 A series shorter than the window is one window, padded at its end; a mask says which steps exist.
+Values that were not observed stay NaN in the windows, and in what is aggregated from them.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["AGGREGATIONS", "Windows", "aggregate"]
+__all__ = ["AGGREGATIONS", "Windows", "aggregate", "carry_forward", "fill_gaps"]
 
 AGGREGATIONS = ("mean", "median", "min", "max", "last")
 
@@ -67,10 +68,16 @@ class Windows:
         return int(self._first[-1])
 
     @property
-    def n_steps(self):
-        """Return the number of time steps in all windows together, padding left out."""
-        lengths = np.minimum(self.sequences.lengths, self.window_size)
-        return int(np.sum(np.diff(self._first) * lengths))
+    def n_values(self):
+        """Return the number of observed values in all windows together, padding left out."""
+        starts, lengths = self.locate(np.arange(len(self)))
+        if not self.sequences.missing:
+            return int(lengths.sum()) * self.sequences.n_features
+        change = np.zeros(len(self.sequences.values) + 1, dtype=np.int64)
+        np.add.at(change, starts, 1)
+        np.add.at(change, starts + lengths, -1)
+        coverage = np.cumsum(change[:-1])
+        return int(coverage @ np.isfinite(self.sequences.values).sum(axis=1))
 
     @property
     def padded(self):
@@ -115,6 +122,32 @@ class Windows:
             self.sequences.values, self.window_size, axis=0
         )
         return view.swapaxes(1, 2)
+
+
+def carry_forward(x):
+    """Replace NaN by the last value before it: (..., n_timesteps, n_features), NaN where none."""
+    position = np.arange(x.shape[-2])[:, None]
+    source = np.maximum.accumulate(np.where(np.isnan(x), 0, position), axis=-2)
+    return np.take_along_axis(x, source, axis=-2)
+
+
+def fill_gaps(x):
+    """Replace NaN by the last value before it in the same window, else by the first after it.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_windows, window_size, n_features)
+        Windows; the same array comes back when nothing is missing.
+
+    Returns
+    -------
+    x : ndarray of shape (n_windows, window_size, n_features)
+        Zero where a feature has no value in the whole window.
+    """
+    if not np.isnan(x).any():
+        return x
+    x = carry_forward(carry_forward(x)[:, ::-1])[:, ::-1]
+    return np.nan_to_num(x, nan=0.0)
 
 
 def aggregate(windows, batches, how):

@@ -14,6 +14,7 @@ from tiny import NETWORKS, TINY, by_class, tiny_detectors
 
 from skanomaly import LSTMAutoencoder, PersistenceDetector, Seq2SeqLSTMAutoencoder
 from skanomaly.exceptions import WindowSizeWarning
+from skanomaly.preprocessing import suggest_window_size
 
 pytestmark = pytest.mark.contract
 
@@ -194,6 +195,18 @@ def test_a_window_longer_than_a_series_is_reduced(network, ragged, series):
         detector.fit(ragged)
     assert detector.window_size_ == 12
     assert detector.window_size == 20
+
+
+@networks
+def test_auto_takes_the_window_size_that_the_data_suggest(network):
+    X = np.sin(2 * np.pi * np.arange(400) / 20)[:, None]
+    options = TINY | {"window_size": "auto", "max_epochs": 1}
+    for form, most in ((X, 100), (X.reshape(2, 200, 1), 50), ([X[:300], X[300:]], 25)):
+        detector = network(**options).fit(form)
+        assert detector.window_size_ == suggest_window_size(form, max_size=most) == 20
+        assert detector.window_size == "auto"
+        assert detector.score_samples(form).shape == (len(form),)
+    assert network(**options).fit(X[:12]).window_size_ == 3
 
 
 @networks

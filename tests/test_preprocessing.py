@@ -1,15 +1,17 @@
-"""Differencer and SequenceTransformer: exactness, boundaries, nestings, messages, scikit-learn."""
+"""Differencer and SequenceTransformer: exactness, boundaries, gaps, nestings, messages."""
 
 import pickle
 import re
+import warnings
 from copy import deepcopy
+from itertools import product
 
 import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn import config_context
@@ -20,14 +22,16 @@ from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import GridSearchCV, KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    MaxAbsScaler,
     MinMaxScaler,
     PowerTransformer,
     QuantileTransformer,
+    RobustScaler,
     StandardScaler,
     TargetEncoder,
 )
@@ -65,6 +69,7 @@ def expected_failed_checks(estimator):
         SequenceTransformer(PCA(n_components=1)),
         SequenceTransformer(SimpleImputer(add_indicator=True)),
         SequenceTransformer(SelectKBest(k=1)),
+        SequenceTransformer(FunctionTransformer()),
     ],
     expected_failed_checks=expected_failed_checks,
 )
@@ -95,24 +100,63 @@ def as_parts(X):
 
 
 def slow_difference(x, lag, order, fill):
+    """Chain by chain: what differences link is every lag-th value of a feature."""
     n_timesteps, n_features = x.shape
-    rows = [list(row) for row in x]
+    result = x.copy()
+    for j in range(n_features):
+        for start in range(min(lag, n_timesteps)):
+            result[start::lag, j] = slow_chain(x[start::lag, j], order, fill)
+        exist = [value for value in result[lag * order :, j] if not np.isnan(value)]
+        for t in range(min(lag * order, n_timesteps)):
+            if fill != "keep" and not np.isnan(x[t, j]):
+                result[t, j] = exist[0] if fill == "first" and exist else 0
+    return result
+
+
+def slow_chain(values, order, fill):
+    gaps = np.isnan(values)
+    if gaps.all():
+        return values
+    values = list(values)
+    if fill != "keep":
+        first = np.flatnonzero(~gaps)[0]
+        values[:first] = [values[first]] * first
+        for k in range(1, min(order, len(values))):
+            if np.isnan(values[k]):
+                values[k] = values[k - 1]
     for _ in range(order):
-        rows = [
-            [rows[t][j] - rows[t - lag][j] if t >= lag else rows[t][j] for j in range(n_features)]
-            for t in range(n_timesteps)
-        ]
-    for t in range(min(lag * order, n_timesteps)):
-        for j in range(n_features):
-            if fill == "zero" or (fill == "first" and n_timesteps <= lag * order):
-                rows[t][j] = 0.0
-            elif fill == "first":
-                rows[t][j] = rows[lag * order][j]
-    return np.array(rows, dtype=x.dtype)
+        known, differences = 0, []
+        for value in values:
+            differences.append(value - known)
+            known = known if np.isnan(value) else value
+        values = differences
+    return [np.nan if gap else value for gap, value in zip(gaps, values, strict=True)]
+
+
+GAPS = ["none", "single values", "blocks", "features", "start", "end", "nearly all"]
+
+
+def punch(x, gaps, seed):
+    """Put gaps into one series, in place."""
+    rng = np.random.default_rng(seed)
+    n_timesteps, n_features = x.shape
+    at = rng.integers(0, n_timesteps + 1, n_features)
+    t = np.arange(n_timesteps)[:, None]
+    x[
+        {
+            "none": np.zeros(x.shape, dtype=bool),
+            "single values": rng.random(x.shape) < 0.3,
+            "blocks": (t >= at) & (t < at + rng.integers(1, 9, n_features)),
+            "features": np.broadcast_to(rng.random(n_features) < 0.5, x.shape),
+            "start": t < at,
+            "end": t >= at,
+            "nearly all": rng.random(x.shape) < 0.9,
+        }[gaps]
+    ] = np.nan
 
 
 @st.composite
-def nested(draw, integers=True, min_timesteps=1):
+def nested(draw, integers=True, min_timesteps=1, gaps=("none",)):
     nesting = draw(st.sampled_from(NESTINGS))
     n_series = 1 if nesting == "series" else draw(st.integers(1, 4))
     length = st.integers(min_timesteps, 30)
@@ -121,7 +165,10 @@ def nested(draw, integers=True, min_timesteps=1):
     )
     seed = draw(st.integers(0, 999))
     dtype = draw(st.sampled_from([np.float64, np.float32])) if integers else np.float64
-    return nest(make_parts(lengths, draw(st.integers(1, 3)), seed, integers, dtype), nesting)
+    parts = make_parts(lengths, draw(st.integers(1, 3)), seed, integers, dtype)
+    for i, part in enumerate(parts):
+        punch(part, draw(st.sampled_from(gaps)), seed + i)
+    return nest(parts, nesting)
 
 
 def same_nesting(result, X):
@@ -134,8 +181,8 @@ def same_nesting(result, X):
 
 
 @settings(deadline=None, max_examples=150)
-@given(nested(), st.integers(1, 7), st.integers(1, 3), st.sampled_from(FILLS))
-def test_differences_equal_those_of_double_loops(X, lag, order, fill):
+@given(nested(gaps=GAPS), st.integers(1, 7), st.integers(1, 3), st.sampled_from(FILLS))
+def test_differences_equal_those_of_loops_over_chains(X, lag, order, fill):
     result = Differencer(lag=lag, order=order, fill=fill).fit_transform(X)
     assert same_nesting(result, X)
     for found, x in zip(as_parts(result), as_parts(X), strict=True):
@@ -143,15 +190,20 @@ def test_differences_equal_those_of_double_loops(X, lag, order, fill):
         np.testing.assert_array_equal(found, slow_difference(x, lag, order, fill))
 
 
-@settings(deadline=None, max_examples=150)
-@given(nested(), st.integers(1, 7), st.integers(1, 3), st.sampled_from(FILLS), st.booleans())
+def nest_like(parts, X):
+    return parts if isinstance(X, list) else np.stack(parts) if X.ndim == 3 else parts[0]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    nested(gaps=GAPS), st.integers(1, 7), st.integers(1, 3), st.sampled_from(FILLS), st.booleans()
+)
 def test_inverse_is_bit_exact_for_integers(X, lag, order, fill, give_initial):
     differencer = Differencer(lag=lag, order=order, fill=fill).fit(X)
     initial = None
     if give_initial and fill != "keep":
+        initial = nest_like(differencer.initial_values_, X)
         differencer.fit(np.zeros((1, as_parts(X)[0].shape[1])))
-        cut = [x[: lag * order] for x in as_parts(X)]
-        initial = cut if isinstance(X, list) else np.stack(cut) if X.ndim == 3 else cut[0]
     restored = differencer.inverse_transform(differencer.transform(X), initial=initial)
     assert same_nesting(restored, X)
     for found, x in zip(as_parts(restored), as_parts(X), strict=True):
@@ -160,12 +212,35 @@ def test_inverse_is_bit_exact_for_integers(X, lag, order, fill, give_initial):
 
 
 @settings(deadline=None, max_examples=100)
-@given(nested(integers=False), st.integers(1, 7), st.integers(1, 2), st.sampled_from(FILLS))
+@given(
+    nested(integers=False, gaps=GAPS), st.integers(1, 7), st.integers(1, 2), st.sampled_from(FILLS)
+)
 def test_inverse_is_exact_to_1e_12_for_float64(X, lag, order, fill):
     differencer = Differencer(lag=lag, order=order, fill=fill)
     restored = differencer.inverse_transform(differencer.fit_transform(X))
     for found, x in zip(as_parts(restored), as_parts(X), strict=True):
-        np.testing.assert_allclose(found, x, rtol=0, atol=1e-12 * np.abs(x).max())
+        np.testing.assert_allclose(found, x, rtol=0, atol=1e-12 * np.nan_to_num(np.abs(x)).max())
+
+
+@settings(deadline=None, max_examples=150)
+@given(nested(gaps=GAPS), st.integers(1, 7), st.integers(1, 3), st.sampled_from(["zero", "first"]))
+def test_inverse_takes_the_first_time_steps_as_they_were_observed(X, lag, order, fill):
+    differencer = Differencer(lag=lag, order=order, fill=fill).fit(X)
+    initial = [x[: lag * order] for x in as_parts(X)]
+    known = [
+        np.isnan(x[start::lag, j]).all() or not np.isnan(x[start : lag * order : lag, j]).all()
+        for x in as_parts(X)
+        for j in range(x.shape[1])
+        for start in range(min(lag, len(x)))
+    ]
+    differences = differencer.transform(X)
+    if all(known):
+        restored = differencer.inverse_transform(differences, nest_like(initial, X))
+        for found, x in zip(as_parts(restored), as_parts(X), strict=True):
+            np.testing.assert_array_equal(found, x)
+    else:
+        with pytest.raises(ValueError, match="initial must tell where each feature starts"):
+            differencer.inverse_transform(differences, nest_like(initial, X))
 
 
 def test_inverse_of_a_long_random_walk_is_exact_to_1e_12():
@@ -228,13 +303,17 @@ def test_a_seasonal_lag_removes_the_season():
 
 
 def test_input_stays_untouched():
-    for fill in FILLS:
+    for fill, gaps in product(FILLS, ["none", "start"]):
         (x,) = make_parts([12])
+        punch(x[:, :1], gaps, seed=1)
         before = x.copy()
         differencer = Differencer(order=2, fill=fill)
         differences = differencer.fit_transform(x)
         kept = differences.copy()
-        differencer.inverse_transform(differences, None if fill == "keep" else x[:2])
+        initial = None if fill == "keep" else differencer.initial_values_[0]
+        started = differencer.initial_values_[0].copy()
+        differencer.inverse_transform(differences, initial)
+        np.testing.assert_array_equal(differencer.initial_values_[0], started)
         np.testing.assert_array_equal(x, before)
         np.testing.assert_array_equal(differences, kept)
 
@@ -272,6 +351,98 @@ def test_inverse_of_a_frame_needs_no_names():
         restored = differencer.inverse_transform(differences, initial=frame.iloc[:1])
         np.testing.assert_array_equal(restored, frame)
     assert differencer.feature_names_in_.tolist() == ["a", "b"]
+
+
+def column(*values):
+    return np.array(values, dtype=float)[:, None]
+
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    ("params", "x", "expected"),
+    [
+        ({}, [1, NAN, NAN, 7, 9], [0, NAN, NAN, 6, 2]),
+        ({}, [NAN, NAN, 5, 7, NAN], [NAN, NAN, 0, 2, NAN]),
+        ({"fill": "first"}, [1, NAN, 4, 9], [3, NAN, 3, 5]),
+        ({"fill": "first", "lag": 3}, [1, 1, NAN, NAN, 5, 9], [4, 4, NAN, NAN, 4, 0]),
+        ({"fill": "first"}, [1, NAN, NAN], [0, NAN, NAN]),
+        ({"fill": "keep"}, [NAN, 5, NAN, 7], [NAN, 5, NAN, 2]),
+        ({"lag": 2}, [1, 10, NAN, 11, 5, NAN], [0, 0, NAN, 1, 4, NAN]),
+        ({"order": 2}, [0, 1, NAN, 4, 9], [0, 0, NAN, 2, 2]),
+        ({"order": 2}, [50, NAN, 53, 57], [0, NAN, 3, 1]),
+        ({"order": 2}, [NAN, NAN, NAN, 53, 57], [NAN, NAN, NAN, 0, 4]),
+        ({"order": 2, "fill": "keep"}, [NAN, 5, NAN, 7, 10], [NAN, 5, NAN, -3, 1]),
+        ({"lag": 10}, [1, NAN, 2], [0, NAN, 0]),
+    ],
+)
+def test_a_difference_is_taken_from_the_last_observed_value(params, x, expected):
+    differencer = Differencer(**params)
+    differences = differencer.fit_transform(column(*x))
+    np.testing.assert_array_equal(differences, column(*expected))
+    np.testing.assert_array_equal(differencer.inverse_transform(differences), column(*x))
+
+
+def test_initial_values_have_no_gaps_but_where_nothing_was_observed():
+    x = np.array([[NAN, 1, NAN], [NAN, NAN, NAN], [7, 2, NAN], [NAN, NAN, NAN], [9, 3, NAN]])
+    differencer = Differencer(lag=2).fit([x, x[:1]])
+    np.testing.assert_array_equal(differencer.initial_values_[0], [[7, 1, NAN], [NAN] * 3])
+    np.testing.assert_array_equal(differencer.initial_values_[1], [[NAN, 1, NAN]])
+    initial = Differencer(order=3).fit(column(NAN, 4, NAN, NAN, 9)).initial_values_[0]
+    np.testing.assert_array_equal(initial, column(4, 4, 4))
+
+
+def test_a_series_is_differenced_alike_beside_one_with_gaps():
+    for dtype, fill in product([np.float64, np.float32], FILLS):
+        x, other = make_parts([20, 20], dtype=dtype)
+        punch(other, "single values", seed=0)
+        differencer = Differencer(lag=2, order=2, fill=fill).fit([x])
+        alone = differencer.transform([x])[0]
+        for X in ([x, other], np.stack([x, other])):
+            differences = differencer.fit(X).transform(X)
+            np.testing.assert_array_equal(differences[0], alone)
+            assert differences[0].dtype == differences[1].dtype == dtype
+            restored = differencer.inverse_transform(differences)
+            np.testing.assert_array_equal(
+                restored[0], differencer.fit([x]).inverse_transform([alone])[0]
+            )
+
+
+def test_dense_differences_start_from_initial_values_with_gaps():
+    """As those that a model filled; a gap in initial counts as the value beside it."""
+    differencer = Differencer(order=2).fit(column(0))
+    restored = differencer.inverse_transform(column(0, 0, 1, 2), initial=column(NAN, 5))
+    np.testing.assert_array_equal(restored, column(5, 5, 6, 9))
+
+
+def test_unknown_starts_are_refused():
+    gap, x = column(NAN, NAN, 4), column(1, 2, 4)
+    differencer = Differencer().fit([x, gap])
+    calls = [
+        lambda: differencer.inverse_transform([x, gap], initial=[x[:1], gap[:1]]),
+        lambda: Differencer().fit([x, gap * NAN]).inverse_transform([x, gap]),
+        lambda: Differencer().fit([x, gap * NAN]).inverse_transform([x, x]),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="initial must tell where each feature sta") as error:
+            call()
+        for words in ("series 1, feature 0, at time step 0 and every 1", "initial_values_"):
+            assert words in str(error.value)
+    restored = differencer.inverse_transform([x, gap * NAN], initial=[x[:1], gap[:1]])
+    np.testing.assert_array_equal(restored[1], gap * NAN)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_gaps_are_kept_through_frames(fill):
+    x = np.array([[1, NAN], [NAN, 2], [4, 3]])
+    expected = Differencer(fill=fill).fit_transform(x)
+    frame = pd.DataFrame(x, columns=["a", "b"])
+    nulls = pl.DataFrame({"a": [1, None, 4], "b": [None, 2, 3]})
+    for X in (frame, nulls, [[1, NAN], [NAN, 2], [4, 3]]):
+        np.testing.assert_array_equal(Differencer(fill=fill).fit_transform(X), expected)
+    result = Differencer(fill=fill).set_output(transform="pandas").fit_transform(frame)
+    np.testing.assert_array_equal(result.to_numpy(), expected)
 
 
 TWO = make_parts([8, 5])
@@ -332,6 +503,12 @@ def fit_and_call(transformer, call):
         ),
         ({}, lambda d: d.inverse_transform([]), ["X must hold at least one series", "empty"]),
         ({}, lambda d: d.transform(TWO[0][:, :1]), ["1 features", "expecting 2 features"]),
+        ({}, lambda d: d.transform(TWO[0] + np.inf), ["X must not contain infinity", "by NaN"]),
+        (
+            {},
+            lambda d: d.inverse_transform(TWO, initial=[x[:1] * np.inf for x in TWO]),
+            ["initial must be data like X", "infinity", "series 0, time step 0"],
+        ),
     ],
 )
 def test_differencer_errors_name_parameter_rule_value_and_remedy(params, call, words):
@@ -695,6 +872,129 @@ def test_a_frozen_transformer_is_applied_as_it_is():
     np.testing.assert_array_equal(result[0], frozen.transform(TWO[1]))
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    nested(integers=False, min_timesteps=3, gaps=["none", "single values", "blocks"]),
+    st.sampled_from([StandardScaler(), RobustScaler(), MaxAbsScaler()]),
+)
+def test_gaps_reach_the_inner_transformer(X, inner):
+    stacked = np.concatenate(as_parts(X))
+    assume(not np.isnan(stacked).all(axis=0).any())  # scikit-learn warns of such features
+    expected = clone(inner).fit(stacked)
+    fitted = SequenceTransformer(inner).fit(X)
+    for result in (fitted.transform(X), clone(fitted).fit_transform(X)):
+        assert same_nesting(result, X)
+        for found, x in zip(as_parts(result), as_parts(X), strict=True):
+            np.testing.assert_array_equal(found, expected.transform(x))
+            np.testing.assert_array_equal(np.isnan(found), np.isnan(x))
+    for found, x in zip(as_parts(fitted.inverse_transform(result)), as_parts(X), strict=True):
+        np.testing.assert_allclose(found, x)
+
+
+@pytest.mark.parametrize("inner", [SimpleImputer(), KNNImputer(n_neighbors=2)], ids=str)
+@pytest.mark.parametrize("per_series", [False, True])
+@pytest.mark.parametrize("nesting", NESTINGS)
+def test_imputers_fill_gaps(inner, per_series, nesting):
+    parts = make_parts([9, 9])
+    for i, part in enumerate(parts):
+        punch(part, "single values", seed=i)
+    X = nest(parts, nesting)
+    transformer = SequenceTransformer(inner, per_series=per_series)
+    for result in (transformer.fit(X).transform(X), transformer.fit_transform(X)):
+        assert same_nesting(result, X)
+        pooled = clone(inner).fit(np.concatenate(as_parts(X)))
+        for found, x in zip(as_parts(result), as_parts(X), strict=True):
+            assert not np.isnan(found).any()
+            np.testing.assert_array_equal(found[~np.isnan(x)], x[~np.isnan(x)])
+            expected = clone(inner).fit_transform(x) if per_series else pooled.transform(x)
+            np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("per_series", [False, True])
+@pytest.mark.parametrize("nesting", NESTINGS)
+def test_transformers_that_take_no_gaps_refuse_them_in_their_own_words(per_series, nesting):
+    parts = make_parts([9, 9])
+    parts[0][3, 1] = NAN
+    transformer = SequenceTransformer(PCA(n_components=1), per_series=per_series)
+    with pytest.raises(ValueError, match="PCA does not accept missing values"):
+        transformer.fit(nest(parts, nesting))
+    transformer.fit(nest(parts[1:] * 2, nesting))
+    with pytest.raises(ValueError, match="PCA does not accept missing values"):
+        transformer.transform(nest(parts, nesting))
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        StandardScaler(),
+        MinMaxScaler(),
+        MaxAbsScaler(),
+        RobustScaler(),
+        QuantileTransformer(n_quantiles=3),
+    ],
+    ids=str,
+)
+def test_a_feature_that_a_series_lacks_stays_nan_without_a_warning(inner):
+    a, b = make_parts([9, 7])
+    b[:, 1] = NAN
+    transformer = SequenceTransformer(inner, per_series=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for X in ([a, b], [b, a], [b]):
+            for result in (transformer.fit(X).transform(X), transformer.fit_transform(X)):
+                for found, x in zip(result, X, strict=True):
+                    alone = inner.fit_transform(x[:, :1])
+                    np.testing.assert_allclose(found[:, :1], alone, rtol=1e-12)
+                    np.testing.assert_array_equal(np.isnan(found), np.isnan(x))
+
+
+def logarithm(X):
+    return np.log(X)
+
+
+def test_other_warnings_about_a_series_that_lacks_a_feature_are_not_silenced():
+    x = np.array([[-1.0, NAN], [2.0, NAN]])
+    transformer = SequenceTransformer(FunctionTransformer(logarithm), per_series=True)
+    with pytest.warns(RuntimeWarning, match="invalid value encountered in log"):
+        transformer.fit_transform([x])
+
+
+def test_errors_about_a_series_that_lacks_a_feature_say_so():
+    a, b = make_parts([9, 7])
+    b[:, 1] = NAN
+    transformer = SequenceTransformer(PCA(n_components=1), per_series=True).fit([a])
+    for call in (transformer.transform, transformer.fit_transform):
+        with pytest.raises(ValueError, match="PCA does not accept missing values") as error:
+            call([a, b])
+        (note,) = error.value.__notes__
+        for words in ("Series 1 has no observed value of feature(s) [1]", "use per_series=False"):
+            assert words in note
+
+
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values:UserWarning")
+def test_imputers_must_keep_a_feature_that_a_series_lacks():
+    a, b = make_parts([9, 7])
+    b[:, 1] = NAN
+    imputer = SimpleImputer()
+    with pytest.raises(ValueError, match=re.escape("['x0', 'x1']; got ['x0'] for series 1")):
+        SequenceTransformer(imputer, per_series=True).fit_transform([a, b])
+    imputer.set_params(keep_empty_features=True)
+    result = SequenceTransformer(imputer, per_series=True).fit_transform([a, b])
+    np.testing.assert_array_equal(result[1][:, 1], np.zeros(7))
+
+
+def test_a_pipeline_keeps_gaps_up_to_the_imputer():
+    parts = make_parts([20, 15])
+    for i, part in enumerate(parts):
+        punch(part, "blocks", seed=i)
+    steps = [Differencer(), SequenceTransformer(StandardScaler())]
+    for result, x in zip(make_pipeline(*steps).fit_transform(parts), parts, strict=True):
+        np.testing.assert_array_equal(np.isnan(result), np.isnan(x))
+    steps.append(SequenceTransformer(SimpleImputer()))
+    for result in make_pipeline(*steps).fit_transform(parts):
+        assert np.isfinite(result).all()
+
+
 def test_the_given_transformer_stays_unfitted():
     inner = StandardScaler()
     SequenceTransformer(inner).fit(TWO)
@@ -710,6 +1010,14 @@ def test_tags_are_those_of_the_inner_transformer():
         get_tags(PowerTransformer()).transformer_tags
     )
     assert get_tags(SequenceTransformer(Bare())).transformer_tags is not None
+    for inner, allow_nan in [
+        (StandardScaler(), True),
+        (SimpleImputer(), True),
+        (FunctionTransformer(), True),
+        (PCA(), False),
+    ]:
+        assert get_tags(SequenceTransformer(inner)).input_tags.allow_nan is allow_nan
+    assert get_tags(Differencer()).input_tags.allow_nan
 
 
 def halve(X):

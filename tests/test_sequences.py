@@ -112,10 +112,11 @@ BAD = {
     "text list": ([["a"], ["b"]], "could not convert string to float: 'a'.*Drop what is text"),
     "text in a list": ([FRAME, FRAME.assign(b="x")], r"X\[1\] must hold numbers; got column 'b'"),
     "complex": (A + 1j, "Complex data not supported"),
-    "NaN": (with_value(np.nan), "NaN; got 1 of them, the first at time step 3, feature 1. Inter"),
-    "NaN in a list": ([A, with_value(np.nan)], "the first at series 1, time step 3, feature 1"),
-    "None in a frame": (pd.DataFrame({"a": [1, None]}, dtype=object), "NaN; got 1 of them"),
-    "infinite": (with_value(-np.inf), "infinity.*got 1 of them, the first at time step 3.*Clip"),
+    "infinite": (with_value(-np.inf), "infinity.*got 1 of them, the first at time step 3.*clip"),
+    "infinite in a list": (
+        [A, with_value(np.inf)],
+        "the first at series 1, time step 3, feature 1",
+    ),
     "too large": (with_value(1e39), "too large for float32; got 1 of them.*scale X"),
 }
 
@@ -124,6 +125,40 @@ BAD = {
 def test_bad_input_is_told_rule_value_and_remedy(X, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         read(X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        with_value(np.nan),
+        with_value(np.nan).reshape(2, 5, 3),
+        [A, with_value(np.nan)],
+        pd.DataFrame(with_value(np.nan)),
+        pd.DataFrame({"a": [1, None, 2]}, dtype=object),
+        pd.DataFrame({"a": pd.array([1, None, 2], dtype="Int64")}),
+        pl.DataFrame({"a": [1.0, None, 2.0]}),
+    ],
+)
+def test_missing_values_are_kept_and_noticed(X):
+    sequences = read(X)
+    assert sequences.missing
+    assert np.isnan(sequences.values).sum() == 1
+    assert not read(A).missing
+
+
+@pytest.mark.parametrize(
+    ("X", "where"), [(np.full((4, 2), np.nan), "X"), ([A, np.full((4, 3), np.nan)], r"X\[1\]")]
+)
+def test_a_series_without_observed_values_teaches_nothing(X, where):
+    assert read(X).missing
+    with pytest.raises(ValueError, match=f"{where} must have at least one observed value.*Leave"):
+        read(X, observed=True)
+
+
+def test_scores_that_are_unknown_are_left_out_of_the_mean():
+    step = np.array([1.0, np.nan, 3.0, np.nan, np.nan, np.nan])
+    assert read([A[:4], A[4:6]]).per_sample(step).tolist()[0] == 2.0
+    assert np.isnan(read([A[:4], A[4:6]]).per_sample(step)[1])
 
 
 def test_sparse_input_is_refused():

@@ -1,12 +1,14 @@
 """Windows and the way back, against slow and obvious loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skanomaly.sequences import Sequences
-from skanomaly.windows import AGGREGATIONS, Windows, aggregate
+from skanomaly.windows import AGGREGATIONS, Windows, aggregate, carry_forward, fill_gaps
 
 
 def naive_starts(length, window_size, stride):
@@ -112,3 +114,46 @@ def test_windows_never_cross_from_one_series_to_the_next():
     boundary = sequences.values[5, 0]
     for window in x[:, :, 0]:
         assert (window < boundary).all() or (window >= boundary).all()
+
+
+gapped = st.tuples(st.integers(1, 12), st.integers(0, 1000)).map(
+    lambda case: np.where(
+        np.random.default_rng(case[1]).random((2, case[0], 3)) < 0.5,
+        np.nan,
+        np.random.default_rng(case[1]).normal(size=(2, case[0], 3)),
+    )
+)
+
+
+@given(gapped)
+@settings(deadline=None)
+def test_gaps_are_filled_as_by_the_slow_loop(x):
+    forward, filled = carry_forward(x), fill_gaps(x)
+    for i, j in np.ndindex(2, 3):
+        column = x[i, :, j]
+        known = np.flatnonzero(~np.isnan(column))
+        for step in range(len(column)):
+            before, after = known[known <= step], known[known > step]
+            if len(before):
+                assert forward[i, step, j] == filled[i, step, j] == column[before[-1]]
+            else:
+                assert np.isnan(forward[i, step, j])
+                assert filled[i, step, j] == (column[after[0]] if len(after) else 0.0)
+
+
+def test_windows_without_gaps_are_not_copied():
+    x = np.zeros((2, 3, 1))
+    assert fill_gaps(x) is x
+
+
+@given(cases, st.integers(0, 100))
+@settings(max_examples=50, deadline=None)
+def test_observed_values_are_counted_as_often_as_windows_hold_them(case, seed):
+    lengths, window_size, stride = case
+    sequences = make_sequences(lengths)
+    sequences.values[np.random.default_rng(seed).random(sequences.values.shape) < 0.3] = np.nan
+    for missing in (True, False):
+        windows = Windows(replace(sequences, missing=missing), window_size, stride)
+        x, mask = windows.gather(np.arange(len(windows)))
+        observed = (~np.isnan(x) if missing else np.ones_like(x, bool)) & mask[:, :, None]
+        assert windows.n_values == observed.sum()

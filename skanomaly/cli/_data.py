@@ -26,7 +26,7 @@ class Data:
     time : ndarray of shape (n_timesteps,) or None
         Numbers or datetime64, in order; None numbers the rows.
     values : DataFrame of shape (n_timesteps, n_features), float64
-        Finite.
+        NaN where missing, else finite.
     y : ndarray of shape (n_timesteps,) or None
         True labels, -1 or 1.
     train : str
@@ -124,24 +124,19 @@ def _refuse_text(values):
 
 
 def _fill(values, fill):
-    """Return values without NaN, by the way that the user chose, and notes; refuse infinity."""
+    """Treat NaN in the way that the user chose, and say so in notes; refuse infinity."""
     # Detectors calculate with float32.
     infinite = (values.abs() > np.finfo(np.float32).max).sum()
     for name in infinite.index[infinite > 0]:
         raise click.ClickException(
             f"column {name!r} must hold finite numbers; got {infinite[name]} that are infinite or "
-            "too large. Leave these cells empty and use --fill interpolate."
+            "too large. Leave these cells empty."
         )
     missing = values.isna().sum()
-    names = missing.index[missing > 0]
-    if not len(names):
+    if not missing.any():
         return values, []
     if fill is None:
-        more = f", and {len(names) - 1} more columns have some" if len(names) > 1 else ""
-        raise click.ClickException(
-            f"column {names[0]!r} must not have missing values; got {missing[names[0]]} in "
-            f"{len(values)} rows{more}. Use --fill interpolate or --fill drop."
-        )
+        return values, [f"{missing.sum()} missing values, taken as not observed"]
     if fill == "drop":
         kept = values.dropna()
         _refuse_empty(len(kept), "--fill drop must leave rows; every row has a missing value")

@@ -73,8 +73,8 @@ class _Units(click.ParamType):
 @click.option(
     "--fill",
     type=click.Choice(["interpolate", "drop"]),
-    help="What to do about missing values: draw a straight line between the neighbours, or leave "
-    "those rows out.  [default: refuse them]",
+    help="Replace missing values by a straight line between their neighbours, or leave those rows "
+    "out.  [default: take them as not observed, which never raises an alarm]",
 )
 @click.option(
     "--architecture",

@@ -98,7 +98,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
             The fitted detector.
         """
-        sequences = check_sequences(self, X, reset=True, min_timesteps=2)
+        sequences = check_sequences(self, X, reset=True, min_timesteps=2, observed=True)
         self._start(sequences)
         self._learn(sequences, partial=False)
         return self._calibrate(sequences)
@@ -123,7 +123,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             The detector.
         """
         first = not hasattr(self, "error_scale_")
-        sequences = check_sequences(self, X, reset=first, min_timesteps=2)
+        sequences = check_sequences(self, X, reset=first, min_timesteps=2, observed=True)
         if first:
             self._start(sequences)
         self._learn(sequences, partial=True)
@@ -133,21 +133,19 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         """Set error scale and thresholds from the scores of the training series."""
         errors = self._errors(sequences)
         self.error_scale_ = error_scale(errors, self.score_norm)
-        steps = step_scores(normalise(errors, self.error_scale_, self.score_norm), np.nan)
-        known = steps[np.isfinite(steps)]
-        # A step that says nothing is as normal as the training median.
-        self._median_score = float(np.median(known)) if len(known) else 0.0
-        steps = np.where(np.isfinite(steps), steps, self._median_score)
+        steps = step_scores(normalise(errors, self.error_scale_, self.score_norm))
+        samples = sequences.per_sample(steps)
         selector = self.threshold
         if selector is None:
             selector = QuantileThreshold(contamination=self.contamination)
-        self.threshold_selector_ = clone(selector).fit(sequences.per_sample(steps))
+        self.threshold_selector_, self._unknown_sample = _fit_threshold(selector, samples)
         self.threshold_ = self.threshold_selector_.threshold_
         self.offset_ = -self.threshold_
-        self.step_threshold_ = self.threshold_
-        if sequences.nesting != "series":
-            self.step_threshold_ = clone(selector).fit(steps).threshold_
+        self.step_threshold_, self._unknown_step = self.threshold_, self._unknown_sample
         self._fitted_on_panel = sequences.nesting != "series"
+        if self._fitted_on_panel:
+            step_selector, self._unknown_step = _fit_threshold(selector, steps)
+            self.step_threshold_ = step_selector.threshold_
         return self
 
     # -------------------------------------------------------------------------------- scoring
@@ -161,7 +159,19 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _step_scores(self, sequences):
         """Anomaly score of each time step: (n_total_timesteps,), higher is more anomalous."""
-        return step_scores(self._normalised_errors(sequences), self._median_score)
+        steps = self._known_step_scores(sequences)
+        return np.where(np.isnan(steps), self._unknown_step, steps)
+
+    def _known_step_scores(self, sequences):
+        """Score as ``_step_scores``, but NaN for steps that tell nothing."""
+        return step_scores(self._normalised_errors(sequences))
+
+    def _sample_scores(self, sequences):
+        """Anomaly score of each sample: of a time step of a series, of a series of a panel."""
+        scores = sequences.per_sample(self._known_step_scores(sequences))
+        of_series = sequences.nesting != "series" and self._fitted_on_panel
+        unknown = self._unknown_sample if of_series else self._unknown_step
+        return np.where(np.isnan(scores), unknown, scores)
 
     @_with_x_doc
     def score_samples(self, X):
@@ -177,7 +187,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             Minus the mean error over the features, for a panel also over the time steps.
         """
         sequences = self._check(X)
-        return -sequences.per_sample(self._step_scores(sequences))
+        return -self._sample_scores(sequences)
 
     @_with_x_doc
     def decision_function(self, X):
@@ -200,7 +210,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             how the scores of whole series vary.
         """
         sequences = self._check(X)
-        return self._threshold_for(sequences) - sequences.per_sample(self._step_scores(sequences))
+        return self._threshold_for(sequences) - self._sample_scores(sequences)
 
     @_with_x_doc
     def predict(self, X):
@@ -312,3 +322,24 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         sequences = self._check(X)
         return -float(np.mean(self._step_scores(sequences)))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _fit_threshold(selector, scores):
+    """Fit a clone of the selector; return it and the score of what tells nothing.
+
+    That score is as normal as the median, and never above the threshold.
+    """
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        raise ValueError(
+            "X must have time steps on which the detector has an opinion; got none. Give longer "
+            "series with more observed values."
+        )
+    fitted = clone(selector).fit(known)
+    return fitted, min(float(np.median(known)), fitted.threshold_)

@@ -8,17 +8,22 @@ from sklearn.utils import check_random_state
 
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.exceptions import WindowSizeWarning
+from skanomaly.preprocessing import suggest_window_size
 from skanomaly.scoring import residual_errors
 from skanomaly.sequences import split_validation
 from skanomaly.validation import HasMethods, Interval, StrOptions
 from skanomaly.windows import AGGREGATIONS, Windows, aggregate
 
+_SHORTEST_AUTO, _LONGEST_AUTO = 8, 512
+
 __all__ = ["LSTM_ATTRIBUTES_DOC", "LSTM_PARAMETERS_DOC", "BaseLSTMDetector"]
 
 #: Parameters and attributes that every LSTM detector has, for the class docstrings.
-LSTM_PARAMETERS_DOC = f"""window_size : int or None, default=64
+LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
         Time steps per window. One longer than the shortest training series is reduced to it with
-        a warning. None takes whole series, of any lengths.
+        a warning. "auto" takes what :func:`~skanomaly.preprocessing.suggest_window_size` finds in
+        the training series, at most a quarter of the shortest. None takes whole series, of any
+        lengths.
     stride : int, default=1
         Time steps between the starts of neighbouring windows, in fit and in scoring, at most
         `window_size`; one more window is flush with the end of each series.
@@ -83,7 +88,7 @@ class BaseLSTMDetector(BaseDetector):
 
     _parameter_constraints: dict = {
         **BaseDetector._parameter_constraints,
-        "window_size": [Interval(Integral, 1, None, closed="left"), None],
+        "window_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "stride": [Interval(Integral, 1, None, closed="left")],
         "hidden_units": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -178,11 +183,12 @@ class BaseLSTMDetector(BaseDetector):
             options=tuple(sorted(options.items())),
             noise_std=float(self.noise_std),
             masked=masked,
+            indicator=self._indicator,
         )
 
-    def _recipe(self):
+    def _recipe(self, gaps):
         networks, _ = _engine()
-        return networks.Recipe(self.optimizer, self.loss, float(self.weight_decay))
+        return networks.Recipe(self.optimizer, self.loss, float(self.weight_decay), gaps)
 
     @property
     def model_(self):
@@ -205,6 +211,10 @@ class BaseLSTMDetector(BaseDetector):
         shortest, longest = int(sequences.lengths.min()), int(sequences.lengths.max())
         if self.window_size is None:
             return longest
+        if self.window_size == "auto":
+            most = max(1, min(_LONGEST_AUTO, shortest // 4))
+            X = sequences.nest(sequences.values)
+            return suggest_window_size(X, min_size=min(_SHORTEST_AUTO, most), max_size=most)
         if self.window_size > shortest:
             warnings.warn(
                 f"window_size must be at most {shortest}, the length of the shortest series; got "
@@ -221,6 +231,7 @@ class BaseLSTMDetector(BaseDetector):
         _, training = _engine()
         self._check_parameters()
         self.window_size_ = self._fit_window_size(sequences)
+        self._indicator = sequences.missing
         self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         network = self._network(self.window_size_, masked=False)
         self._keep(training.new_state(network, self._seed))
@@ -244,7 +255,7 @@ class BaseLSTMDetector(BaseDetector):
                 training.State(self.weights_, self._optimizer_state, self.n_iter_, self.history_),
                 windows,
                 network=self._network(windows.window_size, windows.padded),
-                recipe=self._recipe(),
+                recipe=self._recipe(sequences.missing),
                 learning_rate=self.learning_rate,
                 max_epochs=max_epochs,
                 batch_size=min(int(self.batch_size), len(windows)),
@@ -271,7 +282,7 @@ class BaseLSTMDetector(BaseDetector):
                 "hidden_units must be a positive int or a tuple of them, one per layer; got "
                 f"{self.hidden_units!r}. Use for example 32 or (64, 32)."
             )
-        if self.window_size is not None and self.stride > self.window_size:
+        if isinstance(self.window_size, Integral) and self.stride > self.window_size:
             raise ValueError(
                 f"stride must be at most window_size={self.window_size}, or some time steps would "
                 f"be in no window; got {self.stride}. Use a smaller stride or a larger window."
@@ -291,7 +302,7 @@ class BaseLSTMDetector(BaseDetector):
         return training.reconstruct(
             windows,
             network=self._network(windows.window_size, windows.padded),
-            recipe=self._recipe(),
+            recipe=self._recipe(self._indicator),
             weights=self.weights_,
         )
 

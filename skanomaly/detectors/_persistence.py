@@ -7,6 +7,7 @@ import numpy as np
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.scoring import residual_errors
 from skanomaly.validation import Interval
+from skanomaly.windows import carry_forward
 
 __all__ = ["PersistenceDetector"]
 
@@ -20,9 +21,10 @@ class PersistenceDetector(BaseDetector):
     Parameters
     ----------
     lag : int, default=1
-        How many time steps to look back. The first `lag` steps of a series, which have no past,
-        are compared with the step `lag` after them; steps that have neither score as the training
-        median does and are never flagged.
+        How many time steps to look back; where that value was not observed, to the last one before
+        it that was. Where there is none, as for the first `lag` steps of a series, the first value
+        observed at least `lag` steps later is taken. What has neither tells nothing: it scores as
+        the training median does and is never flagged.
     {THRESHOLD_DOC}
 
     Attributes
@@ -66,11 +68,12 @@ class PersistenceDetector(BaseDetector):
         """Learn nothing: the last value is all that counts."""
 
     def _expected(self, sequences):
+        carry = carry_forward if sequences.missing else lambda x: x
         expected = np.full(sequences.values.shape, np.nan)
         for x, y in zip(sequences.split(), sequences.split(expected), strict=True):
-            y[self.lag :] = x[: -self.lag]
-            future = x[self.lag : 2 * self.lag]
-            y[: len(future)] = future
+            y[: -self.lag] = carry(x[::-1])[::-1][self.lag :]
+            past = carry(x)[: -self.lag]
+            np.copyto(y[self.lag :], past, where=~np.isnan(past))
         return expected
 
     def _errors(self, sequences):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.sequences import check_sequences
 from skanomaly.validation import Interval, StrOptions, fit_context, set_output_for_series
+from skanomaly.windows import carry_forward
 
 __all__ = ["Differencer"]
 
@@ -34,16 +35,18 @@ class Differencer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         What the first ``lag * order`` time steps of each series become.
 
         - ``"zero"``: 0.
-        - ``"first"``: the first difference that exists, or 0 where the series has at most
-          ``lag * order`` time steps.
+        - ``"first"``: the first difference of the feature that exists, or 0 where none does, as
+          where the series has at most ``lag * order`` time steps.
         - ``"keep"``: differences of a series preceded by zeros: each pass leaves the first
-          ``lag`` values as they are. The output is on the scale of X there, which an anomaly
-          detector may notice; in return, ``inverse_transform`` needs nothing else.
+          ``lag`` values as they are (of every ``lag``-th time step the first observed one). The
+          output is on the scale of X there, which an anomaly detector may notice; in return,
+          ``inverse_transform`` needs nothing else.
 
     Attributes
     ----------
     initial_values_ : list of ndarray of shape (min(lag * order, n_timesteps_i), n_features)
-        The first time steps of each series seen in ``fit``.
+        The first time steps of each series seen in ``fit``, without gaps; see Notes. NaN only
+        where no value ``lag``, ``2 * lag``, and so on time steps later was observed either.
     n_timesteps_ : ndarray of shape (n_series,), dtype=int64
         The length of each series seen in ``fit``.
     n_features_in_ : int
@@ -58,6 +61,14 @@ class Differencer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     float32 stays float32; everything else is computed and returned as float64.
+
+    NaN means not observed, and stays NaN there and nowhere else. The difference of an observed
+    value is taken from the last observed one ``lag``, ``2 * lag``, and so on time steps before
+    it, in each of ``order`` passes: the difference after a gap is that over the whole gap. Among
+    the first ``lag * order`` time steps alone, an unobserved value counts as the last observed
+    one before it at these distances, or else as the first after it, so that the first difference
+    after a gap at the start is 0. With ``fill="keep"`` it does not count; the first observed
+    value stays as it is instead.
 
     :meth:`set_output` applies to a single series. Its containers have two dimensions, so that
     panels come back as arrays, and lists as lists of arrays, whatever was set.
@@ -77,6 +88,12 @@ class Differencer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     >>> [x.ravel() for x in Differencer(fill="first").fit_transform([X, X[:2] + 50])]
     [array([3., 3., 5., 7.]), array([3., 3.])]
+
+    What was not observed costs no more than itself:
+
+    >>> X[[0, 2]] = np.nan
+    >>> differencer.fit_transform(X).ravel()
+    array([nan,  0., nan, 12.])
     """
 
     _parameter_constraints = {
@@ -99,7 +116,8 @@ class Differencer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_timesteps, n_features), (n_series, n_timesteps, n_features), \
 or list of (n_timesteps_i, n_features)
             One series with rows in time order (array, pandas or polars frame), a panel of series
-            of equal length, or a list of series of any lengths. Finite numbers only.
+            of equal length, or a list of series of any lengths. Numbers only; NaN means not
+            observed.
         y : object, default=None
             Ignored; there by convention.
 
@@ -115,7 +133,10 @@ or list of (n_timesteps_i, n_features)
         """
         sequences = check_sequences(self, X, reset=True, dtype=_DTYPES)
         self.n_timesteps_ = sequences.lengths
-        self.initial_values_ = [part[: self._n_filled].copy() for part in sequences.split()]
+        starts = [part[: self._n_filled].copy() for part in sequences.split()]
+        if sequences.missing:
+            starts = [_fill_start(part, self.lag, self.order) for part in sequences.split()]
+        self.initial_values_ = starts
         return self
 
     def transform(self, X):
@@ -130,8 +151,8 @@ or list of (n_timesteps_i, n_features)
         Returns
         -------
         X_new : ndarray, frame or list of ndarray, of the shape of X
-            The differences, float32 if X is, else float64. A frame only for a single series, and
-            only if :meth:`set_output` asks for one.
+            The differences, float32 if X is, else float64; NaN where X is NaN. A frame only for a
+            single series, and only if :meth:`set_output` asks for one.
 
         Raises
         ------
@@ -140,40 +161,44 @@ or list of (n_timesteps_i, n_features)
         """
         check_is_fitted(self)
         sequences = check_sequences(self, X, reset=False, dtype=_DTYPES)
+        how = self.lag, self.order, self.fill, sequences.missing
         if sequences.nesting == "ragged":
-            return [_difference(x, self.lag, self.order, self.fill) for x in sequences.split()]
-        x = sequences.nest(sequences.values)
-        return _difference(x, self.lag, self.order, self.fill)
+            return [_difference(x, *how) for x in sequences.split()]
+        return _difference(sequences.nest(sequences.values), *how)
 
     def inverse_transform(self, X, initial=None):
         """Add the differences up again.
 
         Sums are computed in float64. They give back exactly what went into :meth:`transform`
         where the differences were exact, as for integers; otherwise up to rounding errors of
-        the differences, which add up along the series (``order`` times).
+        the differences, which add up along the series (``order`` times). NaN adds nothing and
+        stays NaN.
 
         Parameters
         ----------
         X : array-like of shape (n_timesteps, n_features), (n_series, n_timesteps, n_features), \
 or list of (n_timesteps_i, n_features)
             Differences, as :meth:`transform` returns them. Unless ``fill="keep"``, their first
-            ``lag * order`` time steps are not read. Columns are taken in their order, whatever
-            their names.
+            ``lag * order`` time steps are not read, but for where they are NaN. Columns are taken
+            in their order, whatever their names.
         initial : array-like or list of array-like, default=None
             The first ``lag * order`` time steps (all, of a shorter series) of each series before
-            :meth:`transform`, nested like X. None takes those seen in :meth:`fit`, which must
-            then have been the same series. Not allowed with ``fill="keep"``.
+            :meth:`transform`, nested like X. NaN among them counts as another of them ``lag``,
+            ``2 * lag``, and so on time steps away, as in :meth:`fit`. Where all of these are NaN,
+            put the first value observed there later, if any. None takes those seen in
+            :meth:`fit`, which must then have been the same series. Not allowed with
+            ``fill="keep"``.
 
         Returns
         -------
         X_original : ndarray or list of ndarray, of the shape of X
-            The series before :meth:`transform`, float32 if X is, else float64.
+            The series before :meth:`transform`, float32 if X is, else float64; NaN where X is NaN.
 
         Raises
         ------
         ValueError
-            If ``initial`` is needed and missing, given and not needed, or does not match X, or
-            if X is not as described.
+            If ``initial`` is needed and missing, given and not needed, does not match X, or has
+            no observed value to start from, or if X is not as described.
 
         Examples
         --------
@@ -195,10 +220,15 @@ or list of (n_timesteps_i, n_features)
             if initial is not None:
                 start = initial[i].astype(np.float64, copy=False)
                 steps[: len(start)] = _difference(start, self.lag, self.order, "keep")
+            gaps = np.isnan(steps) if sequences.missing else None
             for _ in range(self.order):
+                if gaps is not None:
+                    steps[gaps] = 0
                 _accumulate(steps, self.lag)
             if steps is not part:
                 part[:] = steps
+        if sequences.missing:
+            restored[np.isnan(sequences.values)] = np.nan
         return sequences.nest(restored)
 
     @property
@@ -216,6 +246,7 @@ or list of (n_timesteps_i, n_features)
             return None
         if initial is None:
             self._refuse_other_series(sequences.lengths)
+            self._refuse_unknown_starts(sequences, self.initial_values_)
             return self.initial_values_
         given = self._check_inverse(initial, "initial")
         needed = np.minimum(sequences.lengths, self._n_filled)
@@ -231,7 +262,11 @@ or list of (n_timesteps_i, n_features)
                 f"(lag * order = {self._n_filled}, or all of a shorter series); got "
                 f"{given.lengths[wrong[0]]}. Cut each with x[:{self._n_filled}]."
             )
-        return given.split()
+        if not given.missing:
+            return given.split()
+        starts = [_fill_start(part, self.lag, self.order) for part in given.split()]
+        self._refuse_unknown_starts(sequences, starts)
+        return starts
 
     def _check_inverse(self, X, name):
         """Validate X or initial. Names are not compared: transform returns arrays by default."""
@@ -264,24 +299,53 @@ or list of (n_timesteps_i, n_features)
             "steps of each series before transform, or use fill='keep', which needs none."
         )
 
+    def _refuse_unknown_starts(self, sequences, starts):
+        """Raise where values are to be restored and the filled start of their chain is NaN."""
+        if not np.isnan(np.concatenate(starts)).any():
+            return
+        for i, (part, start) in enumerate(zip(sequences.split(), starts, strict=True)):
+            chains = _by_chain(part, self.lag)
+            observed = ~np.isnan(chains).all(axis=0).reshape(-1, part.shape[1])
+            unknown = np.argwhere(observed & np.isnan(start[: len(observed)]))
+            if len(unknown):
+                step, feature = unknown[0]
+                raise ValueError(
+                    "initial must tell where each feature starts; got only NaN in series "
+                    f"{i}, feature {feature}, at time step {step} and every {self.lag} after it, "
+                    "though X has values there. Put in the first value observed at these time "
+                    "steps before transform, as initial_values_ has it after a fit on the series."
+                )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _difference(steps, lag, order, fill):
+# A chain is what differences link: the values of a feature at every lag-th time step of a series.
+
+
+def _difference(steps, lag, order, fill, missing=False):
     """(..., n_timesteps, n_features) -> differences along time, of the same shape."""
+    n_filled = lag * order
+    gaps = np.isnan(steps) if missing else None
+    if missing and fill != "keep":
+        steps = steps.copy()
+        steps[..., :n_filled, :] = _fill_start(steps, lag, order)
     for _ in range(order):
         passed, steps = steps, np.empty(steps.shape, steps.dtype)
+        known = _last_observed(passed, lag) if missing else passed
         steps[..., :lag, :] = passed[..., :lag, :]
-        np.subtract(passed[..., lag:, :], passed[..., :-lag, :], out=steps[..., lag:, :])
-    n_filled = lag * order
+        np.subtract(passed[..., lag:, :], known[..., :-lag, :], out=steps[..., lag:, :])
     if fill == "first" and steps.shape[-2] > n_filled:
-        steps[..., :n_filled, :] = steps[..., n_filled : n_filled + 1, :]
+        later = steps[..., n_filled:, :]
+        steps[..., :n_filled, :] = _first_observed(later, none=0) if missing else later[..., :1, :]
     elif fill != "keep":
         steps[..., :n_filled, :] = 0
+    if missing:
+        steps[gaps] = np.nan
     return steps
 
 
@@ -293,3 +357,42 @@ def _accumulate(steps, lag):
     np.add.accumulate(rows, axis=0, out=rows)
     if lag <= n_whole < n_timesteps:
         steps[n_whole:] += steps[n_whole - lag : n_timesteps - lag]
+
+
+def _fill_start(x, lag, order):
+    """(..., n_timesteps, n_features) -> the first lag * order of the time steps, gaps filled."""
+    chains = _by_chain(x, lag)
+    start = carry_forward(chains[..., :order, :])
+    start = np.where(np.isnan(start), _first_observed(chains), start)
+    return _by_time(start, x)[..., : lag * order, :]
+
+
+def _last_observed(x, lag):
+    """Replace NaN by the last value before it in its chain, 0 where none; x keeps its shape."""
+    chains = carry_forward(_by_chain(x, lag))
+    chains[np.isnan(chains)] = 0
+    return _by_time(chains, x)
+
+
+def _first_observed(x, none=np.nan):
+    """(..., n_timesteps, n_features) -> first values that are not NaN, (..., 1, n_features)."""
+    first = np.argmax(~np.isnan(x), axis=-2, keepdims=True)
+    values = np.take_along_axis(x, first, axis=-2)
+    values[np.isnan(values)] = none
+    return values
+
+
+def _by_chain(x, lag):
+    """(..., n_timesteps, n_features) -> (..., n_steps, n_chains), padded with NaN at the end."""
+    *outer, n_timesteps, n_features = x.shape
+    lag = min(lag, n_timesteps)  # beyond, every time step is a chain of its own all the same
+    n_steps = -(-n_timesteps // lag)
+    padded = np.full((*outer, n_steps * lag, n_features), np.nan, x.dtype)
+    padded[..., :n_timesteps, :] = x
+    return padded.reshape(*outer, n_steps, lag * n_features)
+
+
+def _by_time(chains, x):
+    """Undo _by_chain of x, or of the first rows of it."""
+    *outer, n_timesteps, n_features = x.shape
+    return chains.reshape(*outer, -1, n_features)[..., :n_timesteps, :]

@@ -10,9 +10,9 @@ from skanomaly.sequences import check_sequences, nesting
 from skanomaly.validation import (
     Interval,
     StrOptions,
-    _wrap_data_with_container,
     fit_context,
     set_output_for_series,
+    wrap_in_frame,
 )
 
 __all__ = ["Downsampler"]
@@ -114,7 +114,8 @@ class Downsampler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_timesteps, n_features), (n_series, n_timesteps, n_features), \
 or list of (n_timesteps_i, n_features)
             One series with rows in time order (array, pandas or polars frame), a panel of series
-            of equal length, or a list of series of any lengths. Finite numbers only.
+            of equal length, or a list of series of any lengths. NaN means not observed and adds
+            nothing; a block without observed values becomes NaN.
         y : object, default=None
             Ignored; there by convention.
 
@@ -160,7 +161,7 @@ or list of (n_timesteps_i, n_features)
         values = self._reduce(sequences.nest(sequences.values))
         if sequences.nesting == "series" and hasattr(X, "iloc"):
             # Wrapped here, with the rows that name the blocks: X has more of them than values.
-            return _wrap_data_with_container("transform", values, X.iloc[:: self.factor], self)
+            return wrap_in_frame("transform", values, X.iloc[:: self.factor], self)
         return values
 
     def upsample(self, values, X):
@@ -267,6 +268,7 @@ or list of (n_timesteps_i, ...)
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

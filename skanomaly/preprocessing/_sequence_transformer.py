@@ -1,5 +1,7 @@
 """Any transformer of scikit-learn, on every form of X."""
 
+import warnings
+from contextlib import contextmanager
 from copy import copy, deepcopy
 
 import numpy as np
@@ -20,6 +22,11 @@ from skanomaly.validation import (
 __all__ = ["SequenceTransformer"]
 
 _DTYPES = [np.float64, np.float32]
+
+# What numpy warns of where scikit-learn computes statistics of nothing but NaN.
+_WARNS_OF_UNOBSERVED = (
+    "All-NaN|Mean of empty slice|Degrees of freedom|invalid value encountered in .*divide"
+)
 
 
 def _inner_has(name):
@@ -82,6 +89,13 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
     columns by name. Frames of a list are stacked, which drops their indices. All columns reach it
     as floats: float32 if X is, else float64.
 
+    NaN in X, which means not observed, reaches the inner transformer, which leaves it as it is
+    (:class:`~sklearn.preprocessing.StandardScaler`), fills it
+    (:class:`~sklearn.impute.SimpleImputer`) or refuses it (:class:`~sklearn.decomposition.PCA`).
+    With ``per_series=True``, a feature that was never observed in one of the series is nothing to
+    be warned of: the numerical warnings of numpy about it are silenced. Scalers leave it NaN;
+    imputers need ``keep_empty_features=True``, as all series must keep the same features.
+
     The labels y of a single series reach the inner transformer. Those of a panel or list have one
     entry per series, not per time step, and do not; neither do any with ``per_series=True``.
 
@@ -119,7 +133,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
         X : array-like of shape (n_timesteps, n_features), (n_series, n_timesteps, n_features), \
 or list of (n_timesteps_i, n_features)
             One series with rows in time order (array, pandas or polars frame), a panel of series
-            of equal length, or a list of series of any lengths. Finite numbers only.
+            of equal length, or a list of series of any lengths. Numbers only; NaN means not
+            observed, if the transformer takes it.
         y : array-like of shape (n_timesteps,), default=None
             Passed to the transformer for a single series without ``per_series``, else ignored.
 
@@ -135,8 +150,10 @@ or list of (n_timesteps_i, n_features)
         """
         transformer = clone(self.transformer)
         sequences = check_sequences(self, X, reset=True, dtype=_DTYPES)
-        rows, y = self._rows_for_fit(X, y, sequences)
-        self.transformer_ = transformer.fit(rows, y)
+        if self.per_series:
+            self.transformer_ = self._fit_to_first(transformer, X, sequences)
+        else:
+            self.transformer_ = transformer.fit(*self._rows_and_labels(X, y, sequences))
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -166,11 +183,10 @@ or list of (n_timesteps_i, n_features)
         """
         transformer = clone(self.transformer)
         sequences = check_sequences(self, X, reset=True, dtype=_DTYPES)
-        rows, y = self._rows_for_fit(X, y, sequences)
         if self.per_series:
-            self.transformer_ = transformer.fit(rows, y)
+            self.transformer_ = self._fit_to_first(transformer, X, sequences)
             return sequences.nest(self._transform_each(X, sequences))
-        values = _fit_transform(transformer, rows, y)
+        values = _fit_transform(transformer, *self._rows_and_labels(X, y, sequences))
         self.transformer_ = transformer
         return sequences.nest(_check_rows(transformer, values, len(sequences.values)))
 
@@ -254,12 +270,16 @@ or list of (n_timesteps_i, n_features)
         check_is_fitted(self)
         return self.transformer_.get_feature_names_out(input_features)
 
-    def _rows_for_fit(self, X, y, sequences):
-        """Return the time steps to fit on, and the y that goes with them."""
-        if self.per_series:
-            return self._name(sequences.split()[0], X, sequences), None
+    def _rows_and_labels(self, X, y, sequences):
+        """Return all time steps, and the y that goes with them."""
         rows = self._name(sequences.values, X, sequences)
         return rows, y if sequences.nesting == "series" else None
+
+    def _fit_to_first(self, transformer, X, sequences):
+        """Fit a transformer on the first series."""
+        part = sequences.split()[0]
+        with _on_series(0, part):
+            return transformer.fit(self._name(part, X, sequences), None)
 
     def _transform_each(self, X, sequences):
         """Transform every series by a clone fitted on it; (n_total_timesteps, n_features_out)."""
@@ -267,7 +287,8 @@ or list of (n_timesteps_i, n_features)
         parts = []
         for i, part in enumerate(sequences.split()):
             transformer = clone(self.transformer)
-            values = _fit_transform(transformer, self._name(part, X, sequences), None)
+            with _on_series(i, part):
+                values = _fit_transform(transformer, self._name(part, X, sequences), None)
             parts.append(_check_rows(transformer, values, len(part)))
             _refuse_other_outputs(i, expected, self._names_out(transformer), parts)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -293,12 +314,32 @@ or list of (n_timesteps_i, n_features)
         if isinstance(self.transformer, type) or not hasattr(self.transformer, "__sklearn_tags__"):
             return tags  # a class is for fit to refuse; transformers without tags are fine
         inner = get_tags(self.transformer)
+        tags.input_tags.allow_nan = inner.input_tags.allow_nan or inner.no_validation
         tags.input_tags.positive_only = inner.input_tags.positive_only
         tags.target_tags = deepcopy(inner.target_tags)
         tags.non_deterministic = inner.non_deterministic
         if inner.transformer_tags is not None:
             tags.transformer_tags = deepcopy(inner.transformer_tags)
         return tags
+
+
+@contextmanager
+def _on_series(i, part):
+    """Fit to series i (n_timesteps, n_features), in which features may be nothing but NaN."""
+    unobserved = np.flatnonzero(np.isnan(part).all(axis=0))
+    if not len(unobserved):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _WARNS_OF_UNOBSERVED, RuntimeWarning)
+        try:
+            yield
+        except ValueError as error:
+            error.add_note(
+                f"Series {i} has no observed value of feature(s) {unobserved.tolist()}. Fill them "
+                "first, or use per_series=False."
+            )
+            raise
 
 
 def _fit_transform(transformer, rows, y):

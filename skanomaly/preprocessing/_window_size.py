@@ -44,7 +44,7 @@ def suggest_window_size(X, *, min_size=8, max_size=512):
     X : array-like of shape (n_timesteps, n_features), (n_series, n_timesteps, n_features), \
 or list of (n_timesteps_i, n_features)
         One series with rows in time order (array, pandas or polars frame), a panel of series of
-        equal length, or a list of series of any lengths. Finite numbers only. At most the first
+        equal length, or a list of series of any lengths. NaN means not observed. At most the first
         131 072 time steps of at most 256 evenly chosen series are read and checked.
     min_size : int, default=8
         The smallest size to suggest, at least 1; also the answer for white noise and constants.
