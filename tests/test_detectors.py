@@ -384,6 +384,16 @@ def test_early_stopping_restores_the_best_weights(network, form, request):
         np.testing.assert_array_equal(a, b)
 
 
+@networks
+@pytest.mark.parametrize("random_state", range(3))
+def test_early_stopping_on_whole_series(network, random_state, series):
+    ragged = [series[:20], series[20:40], series[10:40]]  # each of them is held out once
+    options = TINY | {"window_size": None, "random_state": random_state}
+    detector = network(**options, early_stopping=True).fit(ragged)
+    assert np.isfinite(detector.history_["val_loss"]).all()
+    assert len(detector.score_samples(ragged)) == 3
+
+
 def test_validation_data_never_reach_the_weights(series):
     options = TINY | {"early_stopping": True, "max_epochs": 3, "validation_fraction": 0.3}
     weights = LSTMAutoencoder(**options).fit(series).weights_

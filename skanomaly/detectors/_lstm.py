@@ -200,12 +200,14 @@ class BaseLSTMDetector(BaseDetector):
 
     # -------------------------------------------------------------------------------- windows
 
-    def _windows(self, sequences):
+    def _windows(self, sequences, size=None):
         """Cut windows for training or scoring: pieces of ``window_size_``, or whole series."""
-        size = self.window_size_
-        if self.window_size is None:
-            size = int(sequences.lengths.max())
+        if size is None:
+            size = self._size(sequences)
         return Windows(sequences, size, min(int(self.stride), size))
+
+    def _size(self, sequences):
+        return int(sequences.lengths.max()) if self.window_size is None else self.window_size_
 
     def _fit_window_size(self, sequences):
         shortest, longest = int(sequences.lengths.min()), int(sequences.lengths.max())
@@ -241,20 +243,21 @@ class BaseLSTMDetector(BaseDetector):
         if not max_epochs:
             return
         _, training = _engine()
-        early_stopping = None
+        early_stopping, size = None, self._size(sequences)
         if self.early_stopping and not partial:
             sequences, held_out = split_validation(
                 sequences, self.validation_fraction, self.window_size_, self._seed
             )
             early_stopping = training.EarlyStopping(
-                self._windows(held_out), int(self.n_iter_no_change), float(self.tol)
+                self._windows(held_out, size), int(self.n_iter_no_change), float(self.tol)
             )
-        windows = self._windows(sequences)
+        windows = self._windows(sequences, size)
+        padded = windows.padded or (early_stopping is not None and early_stopping.windows.padded)
         self._keep(
             training.train(
                 training.State(self.weights_, self._optimizer_state, self.n_iter_, self.history_),
                 windows,
-                network=self._network(windows.window_size, windows.padded),
+                network=self._network(size, padded),
                 recipe=self._recipe(sequences.missing),
                 learning_rate=self.learning_rate,
                 max_epochs=max_epochs,
