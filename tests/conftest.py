@@ -4,6 +4,16 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines are shared: how long a case takes says nothing. In CI the same cases run every time.
+settings.register_profile(
+    "skanomaly",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("skanomaly")
 
 
 @pytest.fixture
