@@ -350,7 +350,7 @@ def split_validation(sequences, fraction, window_size, seed):
     Raises
     ------
     ValueError
-        If the only series is shorter than three windows.
+        If the only series is shorter than three windows, or nothing was observed in a part of it.
     """
     n_series = sequences.n_series
     if n_series > 1:
@@ -374,7 +374,14 @@ def split_validation(sequences, fraction, window_size, seed):
             f"got {n_timesteps}. Use a smaller window_size, a longer series, or "
             "early_stopping=False."
         )
+    parts = sequences.values[:n_train], sequences.values[n_timesteps - n_held :]
+    for name, part in zip(("first", "last"), parts, strict=True):
+        if sequences.missing and np.isnan(part).all():
+            raise ValueError(
+                "early_stopping needs observed values to train on and to validate with; got NaN "
+                f"only in the {name} {len(part)} time steps. Cut the gap off, use another "
+                "validation_fraction, or early_stopping=False."
+            )
     return tuple(
-        replace(sequences, values=part, offsets=np.array([0, len(part)]))
-        for part in (sequences.values[:n_train], sequences.values[n_timesteps - n_held :])
+        replace(sequences, values=part, offsets=np.array([0, len(part)])) for part in parts
     )

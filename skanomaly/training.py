@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -195,7 +196,7 @@ class _Progress(keras.callbacks.Callback):
         filled = round(20 * (epoch + 1) / self.epochs)
         line = (
             f"epoch {epoch + 1}/{self.epochs} [{'=' * filled:<20}]  {losses}  "
-            f"{_duration(left)} left"
+            f"{timedelta(seconds=round(left))} left"
         )
         sys.stderr.write(f"\r{line:<78}" if self.in_place else f"{line}\n")
         sys.stderr.flush()
@@ -203,15 +204,6 @@ class _Progress(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self.in_place and self.done:
             sys.stderr.write("\n")
-
-
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    return (
-        f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-        if minutes >= 60
-        else (f"{minutes}:{seconds:02}")
-    )
 
 
 # ---------------------------------------------------------------------------------- forward pass

@@ -101,6 +101,10 @@ def test_a_network_trained_with_gaps_reads_what_is_missing(network, series, gapp
     gap[4, 0] = np.nan
     assert not np.array_equal(told.reconstruct(steps), told.reconstruct(gap))
     np.testing.assert_array_equal(without.reconstruct(steps), without.reconstruct(gap))
+    observed = np.isfinite(gap).astype(np.float32)[None]
+    read = {"x": steps[None].astype(np.float32), "observed": observed}
+    expected = np.asarray(told.model_.predict_on_batch(read))[0]
+    np.testing.assert_allclose(told.reconstruct(gap), expected, atol=1e-6)
 
 
 @networks

@@ -101,12 +101,6 @@ def test_fifty_fits_keep_memory_flat(series):
     assert process.memory_info().rss - before < 50e6
 
 
-def test_idle_models_are_few(series):
-    for units in range(1, 5):
-        LSTMAutoencoder(**TINY | {"hidden_units": units, "max_epochs": 0}).fit(series)
-    assert sum(map(len, networks._idle.values())) <= networks._MOST_IDLE
-
-
 def test_idle_models_are_dropped_oldest_first(compilations, monkeypatch, series):
     monkeypatch.setattr(networks, "_MOST_IDLE", 2)
     for units in (1, 2, 3):

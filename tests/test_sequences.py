@@ -202,6 +202,16 @@ def test_validation_part_of_a_panel_is_whole_series():
     assert other.values.tolist() != held_out.values.tolist()
 
 
+@pytest.mark.parametrize(
+    ("gap", "where"), [(slice(80, 100), "last 20"), (slice(0, 70), "first 70")]
+)
+def test_a_part_in_which_nothing_was_observed(gap, where):
+    X = np.arange(100.0)[:, None]
+    X[gap] = np.nan
+    with pytest.raises(ValueError, match=f"NaN only in the {where} time steps. Cut the gap off"):
+        split_validation(read(X), 0.2, window_size=10, seed=0)
+
+
 def test_a_series_too_short_to_validate_on():
     with pytest.raises(ValueError, match="at least 30 time steps.*got 29. Use a smaller window"):
         split_validation(read(np.zeros((29, 1))), 0.1, window_size=10, seed=0)

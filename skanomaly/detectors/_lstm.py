@@ -73,7 +73,9 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
 LSTM_ATTRIBUTES_DOC = f"""weights_ : list of ndarray
         Weights of the network, in the order of ``model_.get_weights()``.
     model_ : keras.Model
-        A new Keras model with these weights, (batch, window_size_, n_features) to the same.
+        A new Keras model with these weights, (batch, window_size_, n_features) to the same. After
+        fitting series with gaps it takes a dict of two such arrays: "x", with the gaps filled,
+        and "observed", 1 where a value was observed and 0 elsewhere.
     history_ : dict of list of float
         "loss" per epoch, and "val_loss" with early stopping.
     n_iter_ : int
