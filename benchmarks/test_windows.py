@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from skanomaly.aggregation import AGGREGATIONS, aggregate
 from skanomaly.sequences import Sequences
-from skanomaly.windows import AGGREGATIONS, Windows, aggregate
+from skanomaly.windows import Windows
 
 N_TIMESTEPS, N_FEATURES, SIZE, BATCH = 50_000, 8, 100, 256
 
@@ -42,4 +43,4 @@ def test_aggregate(benchmark, windows, how):
         for first in range(0, len(windows), BATCH):
             yield said[: min(BATCH, len(windows) - first)]
 
-    benchmark.pedantic(lambda: aggregate(windows, parts(), how), rounds=3)
+    benchmark.pedantic(lambda: list(aggregate(windows, parts(), how)), rounds=3)

@@ -36,7 +36,7 @@ class Network:
     """What determines a Keras model: hashable, and free of Keras objects."""
 
     architecture: Any
-    window_size: int
+    window_size: int | None  # None reads series of any length
     n_features: int
     options: tuple  # of (name, value) pairs for the architecture
     noise_std: float = 0.0
@@ -81,7 +81,10 @@ def bottleneck_autoencoder(
             return_sequences=i < len(hidden_units) - 1,
         )
         encoded, *state = layer(encoded, mask=mask)
-    code = keras.layers.RepeatVector(x.shape[1], name="repeat", dtype="float32")(encoded)
+    if x.shape[1] is None:  # whole series, of any length
+        code = keras.ops.expand_dims(encoded, 1) * keras.ops.ones_like(x[:, :, :1])
+    else:
+        code = keras.layers.RepeatVector(x.shape[1], name="repeat", dtype="float32")(encoded)
     if reverse_decoding and mask is not None:
         mask = keras.ops.flip(mask, axis=1)  # padding then comes first and leaves the state alone
     decoded = _decode(code, state, mask, n_outputs, hidden_units, dropout, recurrent_dropout)

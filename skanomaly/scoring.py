@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["SCORE_NORMS", "error_scale", "normalise", "residual_errors", "step_scores"]
+__all__ = ["SCORE_NORMS", "ErrorScale", "normalise", "residual_errors", "step_scores"]
 
 SCORE_NORMS = ("squared", "absolute", "standardised")
 
@@ -13,33 +13,39 @@ def residual_errors(x, y, score_norm):
     return np.abs(residual) if score_norm == "absolute" else np.square(residual)
 
 
-def error_scale(errors, score_norm):
-    """Typical size of the residual of each feature, in the units of X.
+class ErrorScale:
+    """Typical size of the residual of each feature, from errors block by block.
+
+    Root mean squared residual, for "absolute" the mean absolute one, in the units of X. Never below
+    a hundredth of the median over the features, so that a feature which hardly varies cannot drown
+    the rest; the median for a feature that was never observed; one where all are zero.
 
     Parameters
     ----------
-    errors : ndarray of shape (n_timesteps, n_features)
-        Errors on the training data, as :func:`residual_errors` gives them; NaN is left out.
     score_norm : {"squared", "absolute", "standardised"}
         What the errors are.
-
-    Returns
-    -------
-    scale : ndarray of shape (n_features,), float64
-        Root mean squared residual, for "absolute" the mean absolute one. Never below a hundredth
-        of the median over the features, so that a feature which hardly varies cannot drown the
-        rest; the median for a feature that was never observed; one where all are zero.
     """
-    known = np.isfinite(errors)
-    counts = known.sum(axis=0)
-    scale = np.where(known, errors, 0.0).sum(axis=0) / np.maximum(counts, 1)
-    if score_norm != "absolute":
-        scale = np.sqrt(scale)
-    positive = scale[scale > 0]
-    if not len(positive):
-        return np.ones_like(scale)
-    typical = np.median(positive)
-    return np.where(counts > 0, np.maximum(scale, 0.01 * typical), typical)
+
+    def __init__(self, score_norm):
+        self._score_norm = score_norm
+        self._total = self._count = 0
+
+    def add(self, errors):
+        """Take in errors as :func:`residual_errors` gives them, (n, n_features), or NaN."""
+        known = np.isfinite(errors)
+        self._count = self._count + known.sum(axis=0)
+        self._total = self._total + np.where(known, errors, 0.0).sum(axis=0)
+
+    def result(self):
+        """Return the scale: ndarray of shape (n_features,), float64."""
+        scale = self._total / np.maximum(self._count, 1)
+        if self._score_norm != "absolute":
+            scale = np.sqrt(scale)
+        positive = scale[scale > 0]
+        if not len(positive):
+            return np.ones_like(scale)
+        typical = np.median(positive)
+        return np.where(self._count > 0, np.maximum(scale, 0.01 * typical), typical)
 
 
 def normalise(errors, scale, score_norm):

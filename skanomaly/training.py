@@ -11,12 +11,26 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from skanomaly._backend import load_keras
+from skanomaly.batches import SeriesBatches, WindowBatches, bucket_sizes, fill_up
 from skanomaly.networks import build, compiled, initial_weights
 from skanomaly.windows import fill_gaps
 
 keras = load_keras()
 
-__all__ = ["EarlyStopping", "State", "build_model", "new_state", "reconstruct", "train"]
+__all__ = [
+    "EarlyStopping",
+    "State",
+    "build_model",
+    "new_state",
+    "reconstruct",
+    "reconstruct_series",
+    "train",
+]
+
+# Values of whole series that are reconstructed before they are handed on: 32 MiB in float32.
+_TURN = 2**23
+# Bytes of batches that may wait for the network.
+_QUEUE = 2**24
 
 
 @dataclass
@@ -63,6 +77,7 @@ def train(
     max_epochs,
     batch_size,
     seed,
+    max_windows_per_epoch=None,
     early_stopping=None,
     callbacks=(),
     verbose=0,
@@ -80,11 +95,12 @@ def train(
     epochs = state.n_epochs + max_epochs
     with _quiet_torch(), compiled(network, recipe) as lent:
         lent.reset(state.weights, learning_rate, state.optimizer)
-        feeder = _Feeder(windows, batch_size, network)
-        loop = [_EachEpoch(feeder, lent, seed)]
+        feeder = _Feeder(_batches(windows, batch_size, max_windows_per_epoch), network)
+        loop = [_EachEpoch(feeder, lent, seed), _KeepPace(feeder)]
         validation = None
         if early_stopping is not None:
-            validation = _Feeder(early_stopping.windows, batch_size, network)
+            validation = _Feeder(_batches(early_stopping.windows, batch_size), network)
+            validation.weigh_all()
             loop.append(
                 keras.callbacks.EarlyStopping(
                     monitor="val_loss",
@@ -113,27 +129,47 @@ def train(
     return trained
 
 
-class _Feeder(keras.utils.PyDataset):
-    """Windows in batches of one shape; the last batch is filled up with weight zero."""
+def _batches(windows, batch_size, limit=None):
+    if windows.window_size is None:
+        return SeriesBatches(windows, batch_size, limit)
+    return WindowBatches(windows, batch_size, limit)
 
-    def __init__(self, windows, batch_size, network):
+
+class _Feeder(keras.utils.PyDataset):
+    """Batches in the shape that Keras trains on."""
+
+    def __init__(self, batches, network):
         super().__init__()
-        self.windows = windows
-        self.batch_size = batch_size
+        self.batches = batches
         self.network = network
-        self.order = np.arange(len(windows))
-        # Keras divides by the number of all values fed; this makes it that of the observed ones,
-        # so that each of them weighs the same wherever padding and gaps fall.
-        fed = len(self) * batch_size * windows.window_size * network.n_features
-        self.weight = np.float32(fed / max(windows.n_values, 1))
+        self.share = None
 
     def __len__(self):
-        return -(-len(self.order) // self.batch_size)
+        return len(self.batches)
+
+    def weigh_all(self):
+        """Let every observed value of all batches weigh the same, not of each batch."""
+        counts = np.array([self._count(*self.batches.gather(i)[:2]) for i in range(len(self))])
+        observed, fed = counts.sum(axis=0)
+        self.share = observed / fed
 
     def __getitem__(self, index):
-        numbers = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        x, mask = _gather(self.windows, numbers, self.batch_size)
-        return _inputs(x, mask, self.network), x, mask * self.weight
+        x, mask, _ = self.batches.gather(index)
+        # Keras divides by the number of all values fed; this makes it that of the observed ones,
+        # so that neither padding nor gaps ever count.
+        share = self.share
+        if share is None:
+            observed, fed = self._count(x, mask)
+            share = observed / fed
+        weight = np.float32(1 / share if share else 0)
+        return _inputs(x, mask, self.network), x, mask * weight
+
+    def _count(self, x, mask):
+        """Count the observed values of a batch, and all that are fed."""
+        observed = int(np.count_nonzero(mask)) * x.shape[2]
+        if self.batches.windows.sequences.missing:
+            observed -= int(np.count_nonzero(np.isnan(x)))
+        return observed, x.size
 
 
 def _inputs(x, mask, network):
@@ -146,16 +182,6 @@ def _inputs(x, mask, network):
     return inputs["x"] if len(inputs) == 1 else inputs
 
 
-def _gather(windows, numbers, batch_size):
-    """Gather windows and fill up to the batch size: x (batch, time, features), mask."""
-    x, mask = windows.gather(numbers)
-    missing = batch_size - len(numbers)
-    if missing:
-        x = np.concatenate([x, np.zeros((missing, *x.shape[1:]), x.dtype)])
-        mask = np.concatenate([mask, np.zeros((missing, mask.shape[1]), bool)])
-    return x, mask
-
-
 class _EachEpoch(keras.callbacks.Callback):
     """Set order and noise at the start of an epoch; refuse a loss that is no number at its end."""
 
@@ -165,7 +191,7 @@ class _EachEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         order, noise = np.random.SeedSequence([self.seed, epoch]).spawn(2)
-        self.feeder.order = np.random.default_rng(order).permutation(len(self.feeder.order))
+        self.feeder.batches.shuffle(order)
         self.lent.seed(int(noise.generate_state(1)[0]))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -176,6 +202,19 @@ class _EachEpoch(keras.callbacks.Callback):
                 "data first, for example with SequenceTransformer(StandardScaler()), or use a "
                 "smaller learning_rate or an optimizer with clipnorm."
             )
+
+
+class _KeepPace(keras.callbacks.Callback):
+    """Wait for the network before many batches queue up: JAX lets 32 of them wait, in memory."""
+
+    def __init__(self, feeder):
+        super().__init__()
+        shape = feeder.batches.shape
+        self.every = max(1, _QUEUE // (2 * 4 * int(np.prod(shape))))  # input and target, float32
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch % self.every == 0 and logs:
+            float(logs["loss"])
 
 
 class _Progress(keras.callbacks.Callback):
@@ -215,14 +254,68 @@ def reconstruct(windows, *, network, recipe, weights):
     The network always sees batches of one size, so that what is said of a window does not depend
     on how many others there are.
     """
-    batch_size = _scoring_batch(network.window_size)
+    batches = WindowBatches(windows, _scoring_batch(windows.window_size))
     with _quiet_torch(), compiled(network, recipe) as lent:
         lent.model.set_weights(weights)
-        for first in range(0, len(windows), batch_size):
-            numbers = np.arange(first, min(first + batch_size, len(windows)))
-            x, mask = _gather(windows, numbers, batch_size)
+        for i in range(len(batches)):
+            x, mask, n_windows = batches.gather(i)
             y = lent.model.predict_on_batch(_inputs(x, mask, network))
-            yield x[: len(numbers)], y[: len(numbers)]
+            yield x[:n_windows], y[:n_windows]
+
+
+def reconstruct_series(windows, *, networks, exact, recipe, weights):
+    """Yield (x, reconstruction), each (n_timesteps, n_features), of consecutive whole series.
+
+    Parameters
+    ----------
+    windows : Windows
+        One per series.
+    networks : dict of Network
+        By whether they are masked: what reads series of exactly `exact` time steps, and what
+        reads series of any length, padded to the size of their bucket. So what is said of a series
+        does not depend on the others.
+    exact : int
+        Time steps of the series that are not padded.
+    recipe, weights
+        As for :func:`reconstruct`.
+    """
+    for numbers in _turns(windows):
+        starts, lengths = windows.locate(numbers)
+        x = windows.sequences.read(int(starts[0]), int(starts[-1] + lengths[-1]))
+        y = np.empty(x.shape, np.float32)
+        for padded, network in networks.items():
+            chosen = numbers[(lengths != exact) == padded]
+            if not len(chosen):
+                continue
+            with _quiet_torch(), compiled(network, recipe) as lent:
+                lent.model.set_weights(weights)
+                for some, said in _said_of_series(windows, chosen, padded, lent, network):
+                    for number, one in zip(some, said, strict=True):
+                        first = starts[number - numbers[0]] - starts[0]
+                        length = lengths[number - numbers[0]]
+                        y[first : first + length] = one[:length]
+        yield x, y
+
+
+def _turns(windows):
+    """Yield numbers of consecutive series, so many that they fill memory moderately."""
+    _, lengths = windows.locate(np.arange(len(windows)))
+    turn = np.cumsum(lengths * windows.sequences.n_features) // _TURN
+    yield from np.split(np.arange(len(windows)), np.flatnonzero(np.diff(turn)) + 1)
+
+
+def _said_of_series(windows, numbers, padded, lent, network):
+    """Yield (numbers, reconstruction) of batches of series that share a padded size."""
+    lengths = windows.locate(numbers)[1]
+    sizes = bucket_sizes(lengths) if padded else lengths
+    for size in np.unique(sizes):
+        n_rows = _scoring_batch(size)
+        chosen = numbers[sizes == size]
+        for first in range(0, len(chosen), n_rows):
+            some = chosen[first : first + n_rows]
+            x, mask = fill_up(*windows.gather(some, int(size)), n_rows)
+            y = lent.model.predict_on_batch(_inputs(x, mask, network))
+            yield some, y[: len(some)]
 
 
 def _scoring_batch(window_size):

@@ -72,13 +72,6 @@ def test_results_take_the_form_of_x():
     assert [part.tolist() for part in parts] == [step[:7].tolist(), step[7:].tolist()]
 
 
-def test_one_score_per_sample():
-    step = np.arange(10.0)
-    assert read(A).per_sample(step) is step
-    assert read(A.reshape(2, 5, 3)).per_sample(step).tolist() == [2.0, 7.0]
-    assert read([A[:2], A[2:]]).per_sample(step).tolist() == [0.5, 5.5]
-
-
 def with_value(value, at=(3, 1)):
     X = A.copy()
     X[at] = value
@@ -153,12 +146,6 @@ def test_a_series_without_observed_values_teaches_nothing(X, where):
     assert read(X).missing
     with pytest.raises(ValueError, match=f"{where} must have at least one observed value.*Leave"):
         read(X, observed=True)
-
-
-def test_scores_that_are_unknown_are_left_out_of_the_mean():
-    step = np.array([1.0, np.nan, 3.0, np.nan, np.nan, np.nan])
-    assert read([A[:4], A[4:6]]).per_sample(step).tolist()[0] == 2.0
-    assert np.isnan(read([A[:4], A[4:6]]).per_sample(step)[1])
 
 
 def test_sparse_input_is_refused():

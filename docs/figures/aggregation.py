@@ -3,8 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from skanomaly.aggregation import AGGREGATIONS, aggregate
 from skanomaly.sequences import Sequences
-from skanomaly.windows import AGGREGATIONS, Windows, aggregate
+from skanomaly.windows import Windows
 
 N_TIMESTEPS, WINDOW_SIZE, STRIDE = 12, 5, 2
 ANOMALY = 6
@@ -21,7 +22,7 @@ for error, start in zip(errors, starts, strict=True):
 said = np.full((len(windows), N_TIMESTEPS), np.nan)
 for row, error, start in zip(said, errors, starts, strict=True):
     row[start : start + WINDOW_SIZE] = error[:, 0]
-reduced = np.array([aggregate(windows, [errors], how)[:, 0] for how in AGGREGATIONS])
+reduced = np.array([next(aggregate(windows, [errors], how))[:, 0] for how in AGGREGATIONS])
 
 
 def draw(ax, table, names):

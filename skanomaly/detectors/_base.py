@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skanomaly.scoring import SCORE_NORMS, error_scale, normalise, step_scores
+from skanomaly.results import check_out, collect, sample_means
+from skanomaly.scoring import SCORE_NORMS, ErrorScale, normalise, step_scores
 from skanomaly.sequences import X_DOC, check_sequences
 from skanomaly.thresholds import QuantileThreshold
 from skanomaly.validation import HasMethods, Interval, StrOptions, fit_context
@@ -23,7 +24,8 @@ THRESHOLD_DOC = """score_norm : {"squared", "absolute", "standardised"}, default
         Share of the training data to be flagged, in (0, 0.5]. Ignored when `threshold` is given.
     threshold : threshold selector, default=None
         An estimator from :mod:`skanomaly.thresholds`, cloned and fitted on the anomaly scores of
-        the training data. None is ``QuantileThreshold(contamination=contamination)``."""
+        the training data, or of an even part of it beyond 2**20 time steps. None is
+        ``QuantileThreshold(contamination=contamination)``."""
 
 ATTRIBUTES_DOC = """threshold_ : float
         Anomaly scores above it are flagged: of time steps after fitting one series, of series
@@ -42,8 +44,21 @@ ATTRIBUTES_DOC = """threshold_ : float
         Names of the features, when X had names."""
 
 
-def _with_x_doc(method):
-    method.__doc__ = method.__doc__.replace("{X}", X_DOC)
+#: How scoring methods describe where results go.
+_OUT_DOC = """array, list of arrays or None, default=None
+            Where to write the result: a NumPy, zarr or h5py array of its shape, or a list of them
+            for a list of series. None makes a new array."""
+
+# Time steps of the training data from which thresholds and error scales are taken, and the least
+# number of series of a panel. Single series are cut into this many runs.
+_CALIBRATION_STEPS = 2**20
+_CALIBRATION_RUNS = 64
+# Errors that are kept rather than computed twice: 16 MiB.
+_KEPT = 2**21
+
+
+def _with_docs(method):
+    method.__doc__ = method.__doc__.replace("{X}", X_DOC).replace("{out}", _OUT_DOC)
     return method
 
 
@@ -51,10 +66,10 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of all detectors.
 
     A subclass sets itself up in ``_start(sequences)`` and learns in ``_learn(sequences,
-    partial)``. It says what it expected in ``_errors(sequences)``, the error of each value
-    (n_total_timesteps, n_features), NaN where it has no opinion, and in ``_expected(sequences)``,
-    the reconstruction of the same shape. Inside,
-    higher scores are more anomalous; the sign turns in the public methods and nowhere else.
+    partial)``. It says what it expected in ``_errors(sequences)``, which yields the errors of
+    consecutive time steps, (n_rows, n_features), NaN where it has no opinion, and in
+    ``_expected(sequences)``, which yields the reconstruction likewise. Inside, higher scores are
+    more anomalous; the sign turns in the public methods and nowhere else.
     """
 
     _parameter_constraints: dict = {
@@ -73,16 +88,16 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _errors(self, sequences):
-        """Return the error of each value."""
+        """Yield the errors of consecutive time steps."""
 
     @abstractmethod
     def _expected(self, sequences):
-        """Return the reconstruction of each value."""
+        """Yield the reconstruction of consecutive time steps."""
 
     # -------------------------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=True)
-    @_with_x_doc
+    @_with_docs
     def fit(self, X, y=None):
         """Learn what is normal from X, and from its scores the threshold.
 
@@ -98,13 +113,15 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
             The fitted detector.
         """
-        sequences = check_sequences(self, X, reset=True, min_timesteps=2, observed=True)
+        sequences = check_sequences(
+            self, X, reset=True, min_timesteps=2, observed=True, stored=True
+        )
         self._start(sequences)
         self._learn(sequences, partial=False)
         return self._calibrate(sequences)
 
     @fit_context(prefer_skip_nested_validation=True)
-    @_with_x_doc
+    @_with_docs
     def partial_fit(self, X, y=None):
         """Go on learning from X: for networks one epoch, from the weights reached so far.
 
@@ -123,7 +140,9 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             The detector.
         """
         first = not hasattr(self, "error_scale_")
-        sequences = check_sequences(self, X, reset=first, min_timesteps=2, observed=True)
+        sequences = check_sequences(
+            self, X, reset=first, min_timesteps=2, observed=True, stored=True
+        )
         if first:
             self._start(sequences)
         self._learn(sequences, partial=True)
@@ -131,10 +150,23 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _calibrate(self, sequences):
         """Set error scale and thresholds from the scores of the training series."""
-        errors = self._errors(sequences)
-        self.error_scale_ = error_scale(errors, self.score_norm)
-        steps = step_scores(normalise(errors, self.error_scale_, self.score_norm))
-        samples = sequences.per_sample(steps)
+        sequences = _calibration_part(sequences)
+        if sequences.n_timesteps * sequences.n_features <= _KEPT:
+            kept = list(self._errors(sequences))
+
+            def errors():
+                return iter(kept)
+        else:
+
+            def errors():
+                return self._errors(sequences)
+
+        scale = ErrorScale(self.score_norm)
+        for block in errors():
+            scale.add(block)
+        self.error_scale_ = scale.result()
+        every = -(-sequences.n_timesteps // _CALIBRATION_STEPS)
+        steps, samples = _scores_to_fit(sequences, self._step_blocks(errors()), every)
         selector = self.threshold
         if selector is None:
             selector = QuantileThreshold(contamination=self.contamination)
@@ -152,50 +184,55 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check(self, X):
         check_is_fitted(self)
-        return check_sequences(self, X, reset=False)
+        return check_sequences(self, X, reset=False, stored=True)
 
-    def _normalised_errors(self, sequences):
-        return normalise(self._errors(sequences), self.error_scale_, self.score_norm)
+    def _normalised_errors(self, errors):
+        for block in errors:
+            yield normalise(block, self.error_scale_, self.score_norm)
+
+    def _step_blocks(self, errors):
+        """Yield anomaly scores of time steps, (n_rows,), NaN for those that tell nothing."""
+        for block in self._normalised_errors(errors):
+            yield step_scores(block)
 
     def _step_scores(self, sequences):
-        """Anomaly score of each time step: (n_total_timesteps,), higher is more anomalous."""
-        steps = self._known_step_scores(sequences)
-        return np.where(np.isnan(steps), self._unknown_step, steps)
-
-    def _known_step_scores(self, sequences):
-        """Score as ``_step_scores``, but NaN for steps that tell nothing."""
-        return step_scores(self._normalised_errors(sequences))
+        """Yield anomaly scores of time steps, (n_rows,), higher is more anomalous."""
+        for scores in self._step_blocks(self._errors(sequences)):
+            yield np.where(np.isnan(scores), self._unknown_step, scores)
 
     def _sample_scores(self, sequences):
-        """Anomaly score of each sample: of a time step of a series, of a series of a panel."""
-        scores = sequences.per_sample(self._known_step_scores(sequences))
-        of_series = sequences.nesting != "series" and self._fitted_on_panel
-        unknown = self._unknown_sample if of_series else self._unknown_step
-        return np.where(np.isnan(scores), unknown, scores)
+        """Yield anomaly scores of samples: of steps of a series, of all series of a panel."""
+        if sequences.nesting == "series":
+            yield from self._step_scores(sequences)
+            return
+        scores = sample_means(sequences, self._step_blocks(self._errors(sequences)))
+        unknown = self._unknown_sample if self._fitted_on_panel else self._unknown_step
+        yield np.where(np.isnan(scores), unknown, scores)
 
-    @_with_x_doc
-    def score_samples(self, X):
+    @_with_docs
+    def score_samples(self, X, out=None):
         """Score each time step of a series, or each series of a panel; higher is more normal.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
         scores : ndarray of shape (n_timesteps,) or (n_series,), float64
             Minus the mean error over the features, for a panel also over the time steps.
         """
-        sequences = self._check(X)
-        return -self._sample_scores(sequences)
+        return self._sample_result(X, out, lambda scores, _: -scores)
 
-    @_with_x_doc
-    def decision_function(self, X):
+    @_with_docs
+    def decision_function(self, X, out=None):
         """Score as ``score_samples``, shifted so that negative means anomalous.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
@@ -209,23 +246,47 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             If X is a panel and the detector was fitted on one series, which tells nothing about
             how the scores of whole series vary.
         """
-        sequences = self._check(X)
-        return self._threshold_for(sequences) - self._sample_scores(sequences)
+        return self._sample_result(
+            X, out, lambda scores, sequences: self._threshold_for(sequences) - scores
+        )
 
-    @_with_x_doc
-    def predict(self, X):
+    @_with_docs
+    def predict(self, X, out=None):
         """Label each time step of a series, or each series of a panel.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
         labels : ndarray of shape (n_timesteps,) or (n_series,), int
             -1 for anomalies, where ``decision_function`` is negative; +1 for the rest.
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return self._sample_result(
+            X, out, lambda scores, sequences: _labels(scores, self._threshold_for(sequences)), int
+        )
+
+    def _sample_result(self, X, out, finish, dtype=np.float64):
+        """Return what `finish(scores, sequences)` makes of the scores of samples."""
+        sequences = self._check(X)
+        check_out(out, sequences, of="sample", dtype=dtype)
+        blocks = (finish(scores, sequences) for scores in self._sample_scores(sequences))
+        if sequences.nesting == "series":
+            return collect(sequences, blocks, out, dtype)
+        (result,) = blocks
+        if out is None:
+            return result
+        out[:] = result
+        return out
+
+    def _step_result(self, X, out, finish, dtype=np.float64):
+        """Return what `finish(scores)` makes of the scores of time steps."""
+        sequences = self._check(X)
+        check_out(out, sequences, of="step", dtype=dtype)
+        blocks = (finish(scores) for scores in self._step_scores(sequences))
+        return collect(sequences, blocks, out, dtype)
 
     def _threshold_for(self, sequences):
         if sequences.nesting == "series":
@@ -238,46 +299,46 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return self.threshold_
 
-    @_with_x_doc
-    def score_timesteps(self, X):
+    @_with_docs
+    def score_timesteps(self, X, out=None):
         """Score each time step, of panels too; higher is more normal.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
         scores : ndarray of shape (n_timesteps,) or (n_series, n_timesteps), or list of ndarray
             As X, without the axis of features; float64.
         """
-        sequences = self._check(X)
-        return sequences.nest(-self._step_scores(sequences))
+        return self._step_result(X, out, np.negative)
 
-    @_with_x_doc
-    def predict_timesteps(self, X):
+    @_with_docs
+    def predict_timesteps(self, X, out=None):
         """Label each time step, of panels too.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
         labels : ndarray of shape (n_timesteps,) or (n_series, n_timesteps), or list of ndarray
             -1 where the anomaly score exceeds ``step_threshold_``, else +1; int.
         """
-        sequences = self._check(X)
-        anomalous = self._step_scores(sequences) > self.step_threshold_
-        return sequences.nest(np.where(anomalous, -1, 1))
+        return self._step_result(X, out, lambda scores: _labels(scores, self.step_threshold_), int)
 
-    @_with_x_doc
-    def score_features(self, X):
+    @_with_docs
+    def score_features(self, X, out=None):
         """Score each value; higher is more normal. The mean over features scores the time step.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
@@ -285,15 +346,18 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             Minus the errors; float64, NaN where the detector has no opinion.
         """
         sequences = self._check(X)
-        return sequences.nest(-self._normalised_errors(sequences))
+        check_out(out, sequences, of="value")
+        errors = self._normalised_errors(self._errors(sequences))
+        return collect(sequences, (-block for block in errors), out)
 
-    @_with_x_doc
-    def reconstruct(self, X):
+    @_with_docs
+    def reconstruct(self, X, out=None):
         """Tell what the detector expected in place of X.
 
         Parameters
         ----------
         X : {X}
+        out : {out}
 
         Returns
         -------
@@ -301,9 +365,10 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             float64; NaN where the detector has no opinion.
         """
         sequences = self._check(X)
-        return sequences.nest(self._expected(sequences))
+        check_out(out, sequences, of="value")
+        return collect(sequences, self._expected(sequences), out)
 
-    @_with_x_doc
+    @_with_docs
     def score(self, X, y=None):
         """Rate the detector on X without labels, for searches that have none.
 
@@ -321,13 +386,55 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             Minus the mean error over all values; higher is better.
         """
         sequences = self._check(X)
-        return -float(np.mean(self._step_scores(sequences)))
+        total = sum(float(scores.sum()) for scores in self._step_scores(sequences))
+        return -total / sequences.n_timesteps
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _labels(scores, threshold):
+    return np.where(scores > threshold, -1, 1)
+
+
+def _calibration_part(sequences):
+    """Choose the training data that set thresholds and error scale: all, or an even sample."""
+    n_timesteps, offsets = sequences.n_timesteps, sequences.offsets
+    if n_timesteps <= _CALIBRATION_STEPS:
+        return sequences
+    if sequences.nesting == "series":
+        length = _CALIBRATION_STEPS // _CALIBRATION_RUNS
+        starts = np.linspace(0, n_timesteps - length, _CALIBRATION_RUNS).astype(np.int64)
+        pieces = [(start, start + length) for start in starts]
+        return sequences.take(pieces, copy=False)
+    n_chosen = sequences.n_series * _CALIBRATION_STEPS // n_timesteps
+    n_chosen = min(max(n_chosen, _CALIBRATION_RUNS), sequences.n_series)
+    chosen = np.linspace(0, sequences.n_series - 1, n_chosen).astype(np.int64)
+    return sequences.take([(offsets[i], offsets[i + 1]) for i in chosen], copy=False)
+
+
+def _scores_to_fit(sequences, blocks, every):
+    """Return scores of time steps, each so many-th of them, and of samples."""
+    kept, done = [], 0
+
+    def passing():
+        nonlocal done
+        for scores in blocks:
+            kept.append(scores[-done % every :: every])
+            done += len(scores)
+            yield scores
+
+    if sequences.nesting == "series":
+        for _ in passing():
+            pass
+        steps = samples = np.concatenate(kept)
+    else:
+        samples = sample_means(sequences, passing())
+        steps = np.concatenate(kept)
+    return steps, samples
 
 
 def _fit_threshold(selector, scores):

@@ -6,13 +6,14 @@ from numbers import Integral, Real
 
 from sklearn.utils import check_random_state
 
+from skanomaly.aggregation import AGGREGATIONS, aggregate
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.exceptions import WindowSizeWarning
 from skanomaly.preprocessing import suggest_window_size
 from skanomaly.scoring import residual_errors
 from skanomaly.sequences import split_validation
 from skanomaly.validation import HasMethods, Interval, StrOptions
-from skanomaly.windows import AGGREGATIONS, Windows, aggregate
+from skanomaly.windows import Windows
 
 _SHORTEST_AUTO, _LONGEST_AUTO = 8, 512
 
@@ -23,7 +24,7 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
         Time steps per window. One longer than the shortest training series is reduced to it with
         a warning. "auto" takes what :func:`~skanomaly.preprocessing.suggest_window_size` finds in
         the training series, at most a quarter of the shortest. None takes whole series, of any
-        lengths.
+        lengths; those of about the same length are trained together.
     stride : int, default=1
         Time steps between the starts of neighbouring windows, in fit and in scoring, at most
         `window_size`; one more window is flush with the end of each series.
@@ -47,7 +48,10 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
     max_epochs : int, default=20
         Passes over all training windows; 0 leaves the network untrained.
     batch_size : int, default=64
-        Windows per training step.
+        Most windows per training step; all steps of an epoch take about the same number.
+    max_windows_per_epoch : int or None, default=None
+        Most windows per epoch, drawn anew for each, all windows equally likely; for data of which
+        a part is enough to learn from. None takes all windows in every epoch.
     early_stopping : bool, default=False
         Stop when the loss on a validation part no longer improves, and keep the best weights. The
         part is the end of a series, or whole series of a panel chosen at random, and is apart from
@@ -73,11 +77,12 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
 LSTM_ATTRIBUTES_DOC = f"""weights_ : list of ndarray
         Weights of the network, in the order of ``model_.get_weights()``.
     model_ : keras.Model
-        A new Keras model with these weights, (batch, window_size_, n_features) to the same. After
-        fitting series with gaps it takes a dict of two such arrays: "x", with the gaps filled,
-        and "observed", 1 where a value was observed and 0 elsewhere.
+        A new Keras model with these weights, (batch, window_size_, n_features) to the same, of any
+        number of time steps when `window_size` is None. After fitting series with gaps it takes a
+        dict of two such arrays: "x", with the gaps filled, and "observed", 1 where a value was
+        observed and 0 elsewhere.
     history_ : dict of list of float
-        "loss" per epoch, and "val_loss" with early stopping.
+        "loss" per epoch, the mean over its training steps, and "val_loss" with early stopping.
     n_iter_ : int
         Number of epochs trained.
     window_size_ : int
@@ -102,6 +107,7 @@ class BaseLSTMDetector(BaseDetector):
         "loss": [str, callable],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_windows_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -127,6 +133,7 @@ class BaseLSTMDetector(BaseDetector):
         loss="mse",
         max_epochs=20,
         batch_size=64,
+        max_windows_per_epoch=None,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
@@ -151,6 +158,7 @@ class BaseLSTMDetector(BaseDetector):
         self.loss = loss
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.max_windows_per_epoch = max_windows_per_epoch
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -198,18 +206,21 @@ class BaseLSTMDetector(BaseDetector):
         if not hasattr(self, "weights_"):
             raise AttributeError(f"This {type(self).__name__} is not fitted yet; call fit first.")
         _, training = _engine()
-        return training.build_model(self._network(self.window_size_, masked=False), self.weights_)
+        size = None if self.window_size is None else self.window_size_
+        return training.build_model(self._network(size, masked=False), self.weights_)
 
     # -------------------------------------------------------------------------------- windows
 
-    def _windows(self, sequences, size=None):
-        """Cut windows for training or scoring: pieces of ``window_size_``, or whole series."""
-        if size is None:
-            size = self._size(sequences)
-        return Windows(sequences, size, min(int(self.stride), size))
+    def _windows(self, sequences, size):
+        """Cut windows for training or scoring: pieces of a size, or whole series (None)."""
+        return Windows(sequences, size, min(int(self.stride), size or 1))
 
     def _size(self, sequences):
-        return int(sequences.lengths.max()) if self.window_size is None else self.window_size_
+        """Choose the size of windows: None where whole series differ in length."""
+        lengths = sequences.lengths
+        if self.window_size is None and (lengths != self.window_size_).any():
+            return None
+        return self.window_size_
 
     def _fit_window_size(self, sequences):
         shortest, longest = int(sequences.lengths.min()), int(sequences.lengths.max())
@@ -217,8 +228,9 @@ class BaseLSTMDetector(BaseDetector):
             return longest
         if self.window_size == "auto":
             most = max(1, min(_LONGEST_AUTO, shortest // 4))
-            X = sequences.nest(sequences.values)
-            return suggest_window_size(X, min_size=min(_SHORTEST_AUTO, most), max_size=most)
+            return suggest_window_size(
+                sequences.split(), min_size=min(_SHORTEST_AUTO, most), max_size=most
+            )
         if self.window_size > shortest:
             warnings.warn(
                 f"window_size must be at most {shortest}, the length of the shortest series; got "
@@ -245,6 +257,7 @@ class BaseLSTMDetector(BaseDetector):
         if not max_epochs:
             return
         _, training = _engine()
+        limit = self.max_windows_per_epoch
         early_stopping, size = None, self._size(sequences)
         if self.early_stopping and not partial:
             sequences, held_out = split_validation(
@@ -263,8 +276,9 @@ class BaseLSTMDetector(BaseDetector):
                 recipe=self._recipe(sequences.missing),
                 learning_rate=self.learning_rate,
                 max_epochs=max_epochs,
-                batch_size=min(int(self.batch_size), len(windows)),
+                batch_size=min(int(self.batch_size), limit or len(windows), len(windows)),
                 seed=self._seed,
+                max_windows_per_epoch=limit,
                 early_stopping=early_stopping,
                 callbacks=self.callbacks or (),
                 verbose=self.verbose,
@@ -302,25 +316,32 @@ class BaseLSTMDetector(BaseDetector):
     # -------------------------------------------------------------------------------- scoring
 
     def _reconstructions(self, windows):
-        """Yield (x, reconstruction), each (n_batch, window_size, n_features)."""
+        """Yield (x, reconstruction): of windows in order, or of consecutive whole series."""
         _, training = _engine()
-        return training.reconstruct(
-            windows,
-            network=self._network(windows.window_size, windows.padded),
-            recipe=self._recipe(self._indicator),
-            weights=self.weights_,
-        )
+        options = {"recipe": self._recipe(self._indicator), "weights": self.weights_}
+        size = windows.window_size
+        if size is not None:
+            network = self._network(size, windows.padded)
+            return training.reconstruct(windows, network=network, **options)
+        exact = self.window_size_
+        networks = {False: self._network(exact, False), True: self._network(None, True)}
+        return training.reconstruct_series(windows, networks=networks, exact=exact, **options)
+
+    def _per_step(self, sequences, say, how):
+        """Yield one value per time step and feature, from what `say` makes of (x, y)."""
+        windows = self._windows(sequences, self._size(sequences))
+        said = (say(x, y) for x, y in self._reconstructions(windows))
+        return said if windows.window_size is None else aggregate(windows, said, how)
 
     def _errors(self, sequences):
-        windows = self._windows(sequences)
-        errors = (residual_errors(x, y, self.score_norm) for x, y in self._reconstructions(windows))
-        return aggregate(windows, errors, self.aggregation)
+        return self._per_step(
+            sequences, lambda x, y: residual_errors(x, y, self.score_norm), self.aggregation
+        )
 
     def _expected(self, sequences):
-        windows = self._windows(sequences)
         # No window is "the smallest reconstruction": min and max are about errors.
         how = self.aggregation if self.aggregation in ("median", "last") else "mean"
-        return aggregate(windows, (y for _, y in self._reconstructions(windows)), how)
+        return self._per_step(sequences, lambda x, y: y, how)
 
 
 def _engine():

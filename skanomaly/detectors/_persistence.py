@@ -68,13 +68,51 @@ class PersistenceDetector(BaseDetector):
         """Learn nothing: the last value is all that counts."""
 
     def _expected(self, sequences):
-        carry = carry_forward if sequences.missing else lambda x: x
-        expected = np.full(sequences.values.shape, np.nan)
-        for x, y in zip(sequences.split(), sequences.split(expected), strict=True):
-            y[: -self.lag] = carry(x[::-1])[::-1][self.lag :]
-            past = carry(x)[: -self.lag]
-            np.copyto(y[self.lag :], past, where=~np.isnan(past))
-        return expected
+        for start, stop in zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True):
+            ahead = self._ahead(sequences, int(start), int(stop))
+            past = np.full((self.lag, sequences.n_features), np.nan)  # last values, `lag` of them
+            for first, x in sequences.blocks(int(start), int(stop)):
+                past = np.concatenate([past, x])
+                if sequences.missing:
+                    past = carry_forward(past)
+                expected, past = past[: len(x)], past[len(x) :]
+                later = ahead[first - start : first - start + len(x)]
+                head = expected[: len(later)]
+                yield np.concatenate(
+                    [np.where(np.isnan(head), later, head), expected[len(later) :]]
+                )
+
+    def _ahead(self, sequences, start, stop):
+        """First value at least `lag` steps later, for the steps that may have none before them."""
+        first = _first_observed(sequences, start, stop) - start
+        n_steps = int(first[first < stop - start].max(initial=0)) + self.lag
+        n_steps = max(min(n_steps, stop - start - self.lag), 0)
+        middle = start + self.lag + n_steps
+        ahead = sequences.read(start + self.lag, middle)
+        if not sequences.missing:
+            return ahead
+        ahead = carry_forward(ahead[::-1])[::-1]
+        next_value = np.full(sequences.n_features, np.nan)
+        step = _first_observed(sequences, middle, stop)
+        for feature in np.flatnonzero(step < stop):
+            next_value[feature] = sequences.read(step[feature], step[feature] + 1)[0, feature]
+        return np.where(np.isnan(ahead), next_value, ahead)
 
     def _errors(self, sequences):
-        return residual_errors(sequences.values, self._expected(sequences), self.score_norm)
+        done = 0
+        for expected in self._expected(sequences):
+            x = sequences.read(done, done + len(expected))
+            yield residual_errors(x, expected, self.score_norm)
+            done += len(expected)
+
+
+def _first_observed(sequences, start, stop):
+    """Return the first time step at which each feature was observed, `stop` where none is."""
+    found = np.full(sequences.n_features, start if not sequences.missing else stop)
+    for first, x in sequences.blocks(start, stop) if sequences.missing else ():
+        observed = ~np.isnan(x)
+        here = observed.any(axis=0) & (found == stop)
+        found[here] = first + observed[:, here].argmax(axis=0)
+        if (found < stop).all():
+            break
+    return found
