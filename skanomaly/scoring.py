@@ -1,56 +1,160 @@
-"""Residuals to errors, errors to one score per time step; higher is more anomalous here."""
+"""Residuals to errors: how much a deviation from the reconstruction counts.
+
+What has to be known of a residual before it is an error is learned from the residuals r of the
+training data, or of its part held out by early stopping:
+
+============  ==================================================================================
+squared       r**2
+absolute      abs(r)
+standardised  ((r - median) / scale)**2, the scale being 1.4826 times the median absolute deviation
+mahalanobis   the squared Mahalanobis distance of r, divided among the features
+gaussian      the same of abs(r): how far errors are from the usual errors (EncDec-AD)
+============  ==================================================================================
+
+Higher errors are more anomalous. The score of a time step is the mean over the features.
+"""
 
 import numpy as np
+from sklearn.covariance import shrunk_covariance
 
-__all__ = ["SCORE_NORMS", "ErrorScale", "normalise", "residual_errors", "step_scores"]
+__all__ = ["SCORE_NORMS", "ErrorNorm", "error_scale", "step_scores"]
 
-SCORE_NORMS = ("squared", "absolute", "standardised")
+SCORE_NORMS = ("squared", "absolute", "standardised", "mahalanobis", "gaussian")
+
+# Share of the identity mixed into the correlation of the residuals.
+_SHRINKAGE = 0.1
+# A feature that hardly varies must not drown the rest.
+_LEAST_SCALE = 0.01
+# Makes the median absolute deviation of normal residuals their standard deviation.
+_MAD_TO_STD = 1.4826
 
 
-def residual_errors(x, y, score_norm):
-    """Error of each value: (..., n_features), (..., n_features) -> (..., n_features)."""
-    residual = x - y
-    return np.abs(residual) if score_norm == "absolute" else np.square(residual)
-
-
-class ErrorScale:
-    """Typical size of the residual of each feature, from errors block by block.
-
-    Root mean squared residual, for "absolute" the mean absolute one, in the units of X. Never below
-    a hundredth of the median over the features, so that a feature which hardly varies cannot drown
-    the rest; the median for a feature that was never observed; one where all are zero.
+class ErrorNorm:
+    """What makes an error of a residual.
 
     Parameters
     ----------
-    score_norm : {"squared", "absolute", "standardised"}
-        What the errors are.
+    name : str
+        One of ``SCORE_NORMS``.
+    weights : ndarray of shape (n_features,) or None, default=None
+        How much each feature counts, relative to the others.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (n_features,) or None
+        Typical size of the residual of each feature, where :meth:`fit` learned it.
     """
 
-    def __init__(self, score_norm):
-        self._score_norm = score_norm
-        self._total = self._count = 0
+    def __init__(self, name, weights=None):
+        self.name = name
+        self._weights = None
+        if weights is not None:
+            weights = np.asarray(weights, dtype=np.float64)
+            self._weights = weights / weights.mean()
+        self.scale = self._centre = self._matrix = None
 
-    def add(self, errors):
-        """Take in errors as :func:`residual_errors` gives them, (n, n_features), or NaN."""
-        known = np.isfinite(errors)
-        self._count = self._count + known.sum(axis=0)
-        self._total = self._total + np.where(known, errors, 0.0).sum(axis=0)
+    @property
+    def must_learn(self):
+        """Tell whether :meth:`fit` has to see residuals first."""
+        return self.name not in ("squared", "absolute")
 
-    def result(self):
-        """Return the scale: ndarray of shape (n_features,), float64."""
-        scale = self._total / np.maximum(self._count, 1)
-        if self._score_norm != "absolute":
-            scale = np.sqrt(scale)
-        positive = scale[scale > 0]
-        if not len(positive):
-            return np.ones_like(scale)
-        typical = np.median(positive)
-        return np.where(self._count > 0, np.maximum(scale, 0.01 * typical), typical)
+    def fit(self, residuals):
+        """Learn centre, scale and correlation from residuals (n, n_features), NaN left out."""
+        if not self.must_learn:
+            return self
+        if self.name == "gaussian":
+            residuals = np.abs(residuals)
+        robust = self.name == "standardised"
+        observed = ~np.isnan(residuals).all(axis=0)
+        self._centre = np.zeros(residuals.shape[1])
+        middle = np.nanmedian if robust else np.nanmean
+        self._centre[observed] = middle(residuals[:, observed], axis=0)
+        deviations = residuals - self._centre
+        self.scale = error_scale(deviations, robust=robust)
+        if not robust:
+            self._matrix = _whitening(deviations / self.scale) / self.scale
+        return self
+
+    def __call__(self, residuals):
+        """Turn residuals (..., n_features) into errors of the same shape."""
+        if self.name == "squared":
+            errors = np.square(residuals)
+        elif self.name == "absolute":
+            errors = np.abs(residuals)
+        else:
+            if self.name == "gaussian":
+                residuals = np.abs(residuals)
+            deviations = residuals - self._centre
+            if self.name == "standardised":
+                errors = np.square(deviations / self.scale)
+            else:
+                errors = np.square(_transform(deviations, self._matrix))
+        return errors if self._weights is None else errors * self._weights
+
+    def undo(self, errors):
+        """Return the sizes of the residuals behind errors, if :attr:`must_learn` is False."""
+        if self._weights is not None:
+            weights = np.where(self._weights > 0, self._weights, np.nan)
+            errors = errors / weights
+        return np.sqrt(errors) if self.name == "squared" else errors
 
 
-def normalise(errors, scale, score_norm):
-    """Divide squared errors by the squared scale if asked: shape kept."""
-    return errors / np.square(scale) if score_norm == "standardised" else errors
+def _transform(deviations, matrix):
+    """Apply a matrix to the last axis; what is missing counts as zero and stays missing."""
+    missing = np.isnan(deviations)
+    if not missing.any():
+        return deviations @ matrix.T
+    return np.where(missing, np.nan, np.where(missing, 0.0, deviations) @ matrix.T)
+
+
+def _whitening(deviations):
+    """Symmetric inverse root of the shrunk correlation, (n_features, n_features).
+
+    Symmetric, so that each whitened residual stays as close to its own feature as can be.
+    """
+    known = ~np.isnan(deviations)
+    filled = np.where(known, deviations, 0.0)
+    counts = known.T.astype(np.float64) @ known
+    covariance = filled.T @ filled / np.maximum(counts, 1)
+    # Features that hardly vary, or were never observed, are as independent as can be.
+    deviation = np.sqrt(np.maximum(np.diag(covariance), _LEAST_SCALE**2))
+    correlation = covariance / np.outer(deviation, deviation)
+    np.fill_diagonal(correlation, 1.0)
+    values, vectors = np.linalg.eigh(shrunk_covariance(correlation, shrinkage=_SHRINKAGE))
+    # Pairs counted on different steps need not make a covariance matrix.
+    return (vectors / np.sqrt(np.maximum(values, _SHRINKAGE))) @ vectors.T
+
+
+def error_scale(residuals, *, robust=False):
+    """Typical size of the residual of each feature, in the units of X.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n, n_features)
+        NaN is left out.
+    robust : bool, default=False
+        Take 1.4826 times the median of the absolute residuals, where it is not zero, and not the
+        root of the mean of their squares.
+
+    Returns
+    -------
+    scale : ndarray of shape (n_features,), float64
+        Never below a hundredth of the median over the features; that median for a feature that
+        was never observed; one where all are zero.
+    """
+    observed = ~np.isnan(residuals).all(axis=0)
+    known = residuals[:, observed].astype(np.float64)
+    found = np.sqrt(np.nanmean(np.square(known), axis=0)) if known.size else np.zeros(0)
+    if robust and known.size:
+        middle = _MAD_TO_STD * np.nanmedian(np.abs(known), axis=0)
+        found = np.where(middle > 0, middle, found)
+    positive = found[found > 0]
+    if not len(positive):
+        return np.ones(residuals.shape[1])
+    typical = np.median(positive)
+    scale = np.full(residuals.shape[1], typical)
+    scale[observed] = np.maximum(found, _LEAST_SCALE * typical)
+    return scale
 
 
 def step_scores(errors):

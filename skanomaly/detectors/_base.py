@@ -1,31 +1,51 @@
 """What every detector does once it has an error for each value of X."""
 
 from abc import ABCMeta, abstractmethod
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.results import check_out, collect, sample_means
-from skanomaly.scoring import SCORE_NORMS, ErrorScale, normalise, step_scores
+from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, step_scores
 from skanomaly.sequences import X_DOC, check_sequences
+from skanomaly.smoothing import SMOOTHINGS, Smoother
 from skanomaly.thresholds import QuantileThreshold
 from skanomaly.validation import HasMethods, Interval, StrOptions, fit_context
 
 __all__ = ["ATTRIBUTES_DOC", "THRESHOLD_DOC", "BaseDetector"]
 
 #: Parameters and attributes that every detector has, for the class docstrings.
-THRESHOLD_DOC = """score_norm : {"squared", "absolute", "standardised"}, default="squared"
-        What makes a residual an error: its square, its absolute value, or its square divided by
-        the squared ``error_scale_`` of the feature. The score of a time step is minus the mean
-        error over the features.
+THRESHOLD_DOC = """score_norm : {"squared", "absolute", "standardised", "mahalanobis", \
+"gaussian"}, default="squared"
+        What makes a residual r an error. "squared" and "absolute" are r**2 and abs(r).
+        "standardised" is ((r - median) / ``error_scale_``)**2 of each feature. "mahalanobis" is the
+        squared Mahalanobis distance of the residuals of a step, by their shrunk correlation,
+        divided among the features; "gaussian" the same of abs(r), as in EncDec-AD. What has to be
+        known of residuals is learned from those of the training data, or of its validation part
+        if there is early stopping. The score of a time step is minus the mean error over the
+        features.
+    smoothing : {"exponential", "median"} or None, default=None
+        Average errors over neighbouring time steps: by a mean whose weights fall by the factor
+        (span - 1) / (span + 1) per step, or by the median. Anomalies that last longer than a
+        single step stand out much better.
+    smoothing_span : int, default=16
+        How wide to smooth, in time steps.
+    smoothing_causal : bool, default=False
+        Smooth over the step itself and those before it only.
+    feature_weights : array-like of shape (n_features,) or None, default=None
+        How much the error of each feature counts, relative to the others; not negative.
     contamination : float, default=0.01
         Share of the training data to be flagged, in (0, 0.5]. Ignored when `threshold` is given.
     threshold : threshold selector, default=None
         An estimator from :mod:`skanomaly.thresholds`, cloned and fitted on the anomaly scores of
         the training data, or of an even part of it beyond 2**20 time steps. None is
-        ``QuantileThreshold(contamination=contamination)``."""
+        ``QuantileThreshold(contamination=contamination)``.
+    after_fit : callable or None, default=None
+        Called as ``after_fit(detector, X)`` at the end of ``fit``, for example
+        :func:`~skanomaly.inspection.warn_if_identity`, which warns of a detector that copies its
+        input."""
 
 ATTRIBUTES_DOC = """threshold_ : float
         Anomaly scores above it are flagged: of time steps after fitting one series, of series
@@ -37,7 +57,9 @@ ATTRIBUTES_DOC = """threshold_ : float
     threshold_selector_ : threshold selector
         The fitted selector that chose ``threshold_``.
     error_scale_ : ndarray of shape (n_features,)
-        Typical size of the residual of each feature on the training data, in units of X.
+        Typical size of the residual of each feature on the training data, in units of X: for
+        "standardised" 1.4826 times the median absolute deviation, for "mahalanobis" and "gaussian"
+        the standard deviation, else the root mean square.
     n_features_in_ : int
         Number of features seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -53,8 +75,8 @@ _OUT_DOC = """array, list of arrays or None, default=None
 # number of series of a panel. Single series are cut into this many runs.
 _CALIBRATION_STEPS = 2**20
 _CALIBRATION_RUNS = 64
-# Errors that are kept rather than computed twice: 16 MiB.
-_KEPT = 2**21
+# Residuals from which scales and correlations are learned: 16 MiB.
+_RESIDUALS = 2**21
 
 
 def _with_docs(method):
@@ -66,14 +88,19 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of all detectors.
 
     A subclass sets itself up in ``_start(sequences)`` and learns in ``_learn(sequences,
-    partial)``. It says what it expected in ``_errors(sequences)``, which yields the errors of
-    consecutive time steps, (n_rows, n_features), NaN where it has no opinion, and in
-    ``_expected(sequences)``, which yields the reconstruction likewise. Inside, higher scores are
-    more anomalous; the sign turns in the public methods and nowhere else.
+    partial)``. In ``_expected(sequences)`` it yields what it expected of consecutive time steps,
+    (n_rows, n_features), NaN where it has no opinion. A detector with several opinions on a step
+    yields the errors that ``measure`` makes of their residuals in ``_errors(sequences, measure)``.
+    Inside, higher scores are more anomalous; the sign turns in the public methods and nowhere else.
     """
 
     _parameter_constraints: dict = {
         "score_norm": [StrOptions(set(SCORE_NORMS))],
+        "smoothing": [StrOptions(set(SMOOTHINGS)), None],
+        "smoothing_span": [Interval(Integral, 1, None, closed="left")],
+        "smoothing_causal": ["boolean"],
+        "feature_weights": ["array-like", None],
+        "after_fit": [callable, None],
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "threshold": [HasMethods(["fit", "predict"]), None],
     }
@@ -84,15 +111,19 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _learn(self, sequences, partial):
-        """Learn from the series; partial asks for one pass over them."""
-
-    @abstractmethod
-    def _errors(self, sequences):
-        """Yield the errors of consecutive time steps."""
+        """Learn from the series; partial asks for one pass. Return what was held out, if any."""
 
     @abstractmethod
     def _expected(self, sequences):
         """Yield the reconstruction of consecutive time steps."""
+
+    def _errors(self, sequences, measure):
+        """Yield what `measure` makes of the residuals of consecutive time steps."""
+        done = 0
+        for expected in self._expected(sequences):
+            x = sequences.read(done, done + len(expected))
+            yield measure(x - expected)
+            done += len(expected)
 
     # -------------------------------------------------------------------------------- fitting
 
@@ -117,8 +148,11 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             self, X, reset=True, min_timesteps=2, observed=True, stored=True
         )
         self._start(sequences)
-        self._learn(sequences, partial=False)
-        return self._calibrate(sequences)
+        held_out = self._learn(sequences, partial=False)
+        self._calibrate(sequences, held_out)
+        if self.after_fit is not None:
+            self.after_fit(self, X)
+        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     @_with_docs
@@ -148,25 +182,23 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self._learn(sequences, partial=True)
         return self._calibrate(sequences)
 
-    def _calibrate(self, sequences):
-        """Set error scale and thresholds from the scores of the training series."""
+    def _calibrate(self, sequences, held_out=None):
+        """Set error norm and thresholds from the residuals of the training series."""
         sequences = _calibration_part(sequences)
-        if sequences.n_timesteps * sequences.n_features <= _KEPT:
-            kept = list(self._errors(sequences))
-
-            def errors():
-                return iter(kept)
+        self._norm = ErrorNorm(self.score_norm, self._check_feature_weights())
+        errors, kept = self._errors(sequences, self._norm), []
+        if self._norm.must_learn:
+            unseen = sequences if held_out is None else _calibration_part(held_out)
+            for _ in _keeping(self._errors(unseen, np.asarray), unseen, kept):
+                pass
+            self._norm.fit(np.concatenate(kept))
         else:
-
-            def errors():
-                return self._errors(sequences)
-
-        scale = ErrorScale(self.score_norm)
-        for block in errors():
-            scale.add(block)
-        self.error_scale_ = scale.result()
+            errors = _keeping(errors, sequences, kept)
         every = -(-sequences.n_timesteps // _CALIBRATION_STEPS)
-        steps, samples = _scores_to_fit(sequences, self._step_blocks(errors()), every)
+        steps, samples = _scores_to_fit(sequences, self._step_blocks(sequences, errors), every)
+        self.error_scale_ = self._norm.scale
+        if self.error_scale_ is None:
+            self.error_scale_ = error_scale(self._norm.undo(np.concatenate(kept)))
         selector = self.threshold
         if selector is None:
             selector = QuantileThreshold(contamination=self.contamination)
@@ -186,18 +218,41 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         return check_sequences(self, X, reset=False, stored=True)
 
-    def _normalised_errors(self, errors):
-        for block in errors:
-            yield normalise(block, self.error_scale_, self.score_norm)
+    def _check_feature_weights(self):
+        weights = self.feature_weights
+        if weights is None:
+            return None
+        weights = np.asarray(weights, dtype=np.float64)
+        good = weights.shape == (self.n_features_in_,) and np.isfinite(weights).all()
+        if not good or weights.min() < 0 or not weights.any():
+            raise ValueError(
+                f"feature_weights must be {self.n_features_in_} numbers, one per feature, none "
+                f"negative and not all zero; got {self.feature_weights!r}. Use None to weigh all "
+                "features the same."
+            )
+        return weights
 
-    def _step_blocks(self, errors):
+    def _smooth(self, sequences, errors):
+        """Yield errors of consecutive time steps as they make up the scores."""
+        if self.smoothing is None:
+            return errors
+        smoother = Smoother(self.smoothing, self.smoothing_span, self.smoothing_causal)
+        return smoother(errors, sequences.lengths)
+
+    def _final_errors(self, sequences):
+        return self._smooth(sequences, self._errors(sequences, self._norm))
+
+    def _step_blocks(self, sequences, errors):
         """Yield anomaly scores of time steps, (n_rows,), NaN for those that tell nothing."""
-        for block in self._normalised_errors(errors):
+        for block in self._smooth(sequences, errors):
             yield step_scores(block)
+
+    def _known_step_scores(self, sequences):
+        return self._step_blocks(sequences, self._errors(sequences, self._norm))
 
     def _step_scores(self, sequences):
         """Yield anomaly scores of time steps, (n_rows,), higher is more anomalous."""
-        for scores in self._step_blocks(self._errors(sequences)):
+        for scores in self._known_step_scores(sequences):
             yield np.where(np.isnan(scores), self._unknown_step, scores)
 
     def _sample_scores(self, sequences):
@@ -205,7 +260,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         if sequences.nesting == "series":
             yield from self._step_scores(sequences)
             return
-        scores = sample_means(sequences, self._step_blocks(self._errors(sequences)))
+        scores = sample_means(sequences, self._known_step_scores(sequences))
         unknown = self._unknown_sample if self._fitted_on_panel else self._unknown_step
         yield np.where(np.isnan(scores), unknown, scores)
 
@@ -347,8 +402,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         sequences = self._check(X)
         check_out(out, sequences, of="value")
-        errors = self._normalised_errors(self._errors(sequences))
-        return collect(sequences, (-block for block in errors), out)
+        return collect(sequences, (-errors for errors in self._final_errors(sequences)), out)
 
     @_with_docs
     def reconstruct(self, X, out=None):
@@ -414,6 +468,16 @@ def _calibration_part(sequences):
     n_chosen = min(max(n_chosen, _CALIBRATION_RUNS), sequences.n_series)
     chosen = np.linspace(0, sequences.n_series - 1, n_chosen).astype(np.int64)
     return sequences.take([(offsets[i], offsets[i + 1]) for i in chosen], copy=False)
+
+
+def _keeping(blocks, sequences, kept):
+    """Pass on blocks of consecutive rows, and append to `kept` each so many-th row."""
+    every = -(-sequences.n_timesteps * sequences.n_features // _RESIDUALS)
+    done = 0
+    for block in blocks:
+        kept.append(block[-done % every :: every])
+        done += len(block)
+        yield block
 
 
 def _scores_to_fit(sequences, blocks, every):

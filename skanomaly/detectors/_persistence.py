@@ -5,7 +5,6 @@ from numbers import Integral
 import numpy as np
 
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
-from skanomaly.scoring import residual_errors
 from skanomaly.validation import Interval
 from skanomaly.windows import carry_forward
 
@@ -50,11 +49,28 @@ class PersistenceDetector(BaseDetector):
         "lag": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, lag=1, score_norm="squared", contamination=0.01, threshold=None):
+    def __init__(
+        self,
+        *,
+        lag=1,
+        score_norm="squared",
+        smoothing=None,
+        smoothing_span=16,
+        smoothing_causal=False,
+        feature_weights=None,
+        contamination=0.01,
+        threshold=None,
+        after_fit=None,
+    ):
         self.lag = lag
         self.score_norm = score_norm
+        self.smoothing = smoothing
+        self.smoothing_span = smoothing_span
+        self.smoothing_causal = smoothing_causal
+        self.feature_weights = feature_weights
         self.contamination = contamination
         self.threshold = threshold
+        self.after_fit = after_fit
 
     def _start(self, sequences):
         longest = int(sequences.lengths.max())
@@ -97,13 +113,6 @@ class PersistenceDetector(BaseDetector):
         for feature in np.flatnonzero(step < stop):
             next_value[feature] = sequences.read(step[feature], step[feature] + 1)[0, feature]
         return np.where(np.isnan(ahead), next_value, ahead)
-
-    def _errors(self, sequences):
-        done = 0
-        for expected in self._expected(sequences):
-            x = sequences.read(done, done + len(expected))
-            yield residual_errors(x, expected, self.score_norm)
-            done += len(expected)
 
 
 def _first_observed(sequences, start, stop):
