@@ -10,8 +10,24 @@ import importlib
 
 __version__ = "0.1.0"
 
-_DETECTORS = ("LSTMAutoencoder", "PersistenceDetector", "Seq2SeqLSTMAutoencoder")
-_SUBPACKAGES = ("datasets", "detectors", "displays", "exceptions", "preprocessing", "thresholds")
+_DETECTORS = (
+    "LSTMAutoencoder",
+    "LSTMForecaster",
+    "LinearForecaster",
+    "MeanDetector",
+    "PersistenceDetector",
+    "Seq2SeqLSTMAutoencoder",
+    "VariationalLSTMAutoencoder",
+)
+_SUBPACKAGES = (
+    "datasets",
+    "detectors",
+    "displays",
+    "exceptions",
+    "inspection",
+    "preprocessing",
+    "thresholds",
+)
 
 __all__ = [*_DETECTORS, *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
 

@@ -1,10 +1,4 @@
-"""Keras models of the detectors, their initial weights, and the store of compiled models.
-
-An architecture is a function ``(x, mask, n_outputs, **options) -> y`` on Keras tensors, x of shape
-(batch, window_size, n_inputs), y of (batch, window_size, n_outputs). `mask` (batch, window_size) is
-True where a step exists; it is None when every window is full, which spares the slower masked
-recurrence.
-"""
+"""Keras models of the detectors, their initial weights, and the store of compiled models."""
 
 import json
 import threading
@@ -16,19 +10,12 @@ from typing import Any
 import numpy as np
 
 from skanomaly._backend import load_keras
+from skanomaly.layers import EnsembleLSTM, FoldMembers, UnfoldMembers
+from skanomaly.objectives import objective
 
 keras = load_keras()
 
-__all__ = [
-    "Compiled",
-    "Network",
-    "Recipe",
-    "bottleneck_autoencoder",
-    "build",
-    "compiled",
-    "initial_weights",
-    "sequence_autoencoder",
-]
+__all__ = ["Compiled", "Network", "Recipe", "build", "compiled", "initial_weights"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +29,12 @@ class Network:
     noise_std: float = 0.0
     masked: bool = False  # reads which steps exist, for padded windows
     indicator: bool = False  # reads which values were observed
+    causal: bool = False  # gaps must not be filled with what comes after them
+
+    @property
+    def n_members(self):
+        """Return the number of members of an ensemble, 1 for a network that is none."""
+        return dict(self.options).get("n_members", 1)
 
 
 @dataclass(frozen=True)
@@ -52,111 +45,70 @@ class Recipe:
     loss: Any
     weight_decay: float = 0.0
     gaps: bool = False  # whether targets may be NaN
+    kl: tuple | None = None  # weight of the divergence of a latent, and epochs until it is reached
 
-
-# ------------------------------------------------------------------------------- architectures
-
-
-def sequence_autoencoder(x, mask, n_outputs, *, hidden_units, dropout, recurrent_dropout):
-    """Model 1: the decoder reads the encoder's output at every step and starts from its state."""
-    encoded, state = x, None
-    for i, units in enumerate(hidden_units):
-        layer = _lstm(f"encoder_{i}", units, dropout, recurrent_dropout, return_state=True)
-        encoded, *state = layer(encoded, mask=mask)
-    return _decode(encoded, state, mask, n_outputs, hidden_units, dropout, recurrent_dropout)
-
-
-def bottleneck_autoencoder(
-    x, mask, n_outputs, *, hidden_units, dropout, recurrent_dropout, reverse_decoding
-):
-    """Model 2: the decoder sees the encoder's last output, repeated, and starts from its state."""
-    encoded, state = x, None
-    for i, units in enumerate(hidden_units):
-        layer = _lstm(
-            f"encoder_{i}",
-            units,
-            dropout,
-            recurrent_dropout,
-            return_state=True,
-            return_sequences=i < len(hidden_units) - 1,
-        )
-        encoded, *state = layer(encoded, mask=mask)
-    if x.shape[1] is None:  # whole series, of any length
-        code = keras.ops.expand_dims(encoded, 1) * keras.ops.ones_like(x[:, :, :1])
-    else:
-        code = keras.layers.RepeatVector(x.shape[1], name="repeat", dtype="float32")(encoded)
-    if reverse_decoding and mask is not None:
-        mask = keras.ops.flip(mask, axis=1)  # padding then comes first and leaves the state alone
-    decoded = _decode(code, state, mask, n_outputs, hidden_units, dropout, recurrent_dropout)
-    return keras.ops.flip(decoded, axis=1) if reverse_decoding else decoded
-
-
-def _decode(sequence, state, mask, n_features, hidden_units, dropout, recurrent_dropout):
-    """Mirror of the encoder: (batch, time, units) -> (batch, time, n_features)."""
-    for i, units in enumerate(reversed(hidden_units)):
-        layer = _lstm(f"decoder_{i}", units, dropout, recurrent_dropout)
-        sequence = layer(sequence, mask=mask, initial_state=state if i == 0 else None)
-    return keras.layers.Dense(
-        n_features, kernel_initializer="zeros", dtype="float32", name="output"
-    )(sequence)
-
-
-def _lstm(name, units, dropout, recurrent_dropout, *, return_state=False, return_sequences=True):
-    # Zeros and a fixed seed: weights and seeds are set later, and drawing them here would use the
-    # global random state of the user.
-    return keras.layers.LSTM(
-        units,
-        dropout=dropout,
-        recurrent_dropout=recurrent_dropout,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        kernel_initializer="zeros",
-        recurrent_initializer="zeros",
-        unit_forget_bias=False,
-        bias_initializer="zeros",
-        seed=0,
-        dtype="float32",
-        name=name,
-    )
+    def kl_weight(self, epoch):
+        """Weigh the divergence in epoch 0, 1, ...; it rises from 0."""
+        weight, warmup = self.kl
+        return weight if epoch >= warmup else weight * epoch / warmup
 
 
 def build(network):
-    """Make the Keras model of a network, with all weights zero."""
+    """Make the Keras model of a network, with all weights zero.
+
+    It maps (batch, window_size, n_features) to the same, or with several members to (batch,
+    window_size, n_members, n_features).
+    """
     x = keras.Input((network.window_size, network.n_features), dtype="float32", name="x")
     mask = (
         keras.Input((network.window_size,), dtype="bool", name="mask") if network.masked else None
     )
-    seen = x
-    if network.noise_std:
-        seen = keras.layers.GaussianNoise(network.noise_std, seed=0, dtype="float32", name="noise")(
-            x
-        )
     inputs = {"x": x}
     if network.indicator:
         inputs["observed"] = keras.Input(x.shape[1:], dtype="float32", name="observed")
+    if mask is not None:
+        inputs["mask"] = mask
+    model_inputs = x if len(inputs) == 1 else dict(inputs)
+    if network.n_members > 1:
+        for name, value in inputs.items():
+            inputs[name] = FoldMembers(network.n_members, name=f"{name}_folded")(value)
+    seen, mask = inputs["x"], inputs.get("mask")
+    if network.noise_std:
+        noise = keras.layers.GaussianNoise(network.noise_std, seed=0, dtype="float32", name="noise")
+        seen = noise(seen)
+    if network.indicator:
         seen = keras.ops.concatenate([seen, inputs["observed"]], axis=-1)
     y = network.architecture(seen, mask, x.shape[-1], **dict(network.options))
     if mask is not None:
-        inputs["mask"] = mask
         # Also drops the mask that Keras attaches to y, by which it would weigh the loss again.
         y = y * keras.ops.cast(keras.ops.expand_dims(mask, -1), "float32")
-    inputs = x if len(inputs) == 1 else inputs
-    return keras.Model(inputs, y, name=network.architecture.__name__)
+    if network.n_members > 1:
+        y = UnfoldMembers(network.n_members, dtype="float32", name="members")(y)
+    return keras.Model(model_inputs, y, name=network.architecture.__name__)
 
 
-def initial_weights(model, random_state):
+def initial_weights(model, random_state, n_members=1):
     """Draw weights as Keras would, but from a NumPy RandomState.
 
     Returns
     -------
     weights : list of ndarray of float32
         In the order of ``model.get_weights()``: Glorot uniform kernels, orthogonal recurrent
-        kernels, zero biases but for ones in the forget gate.
+        kernels, zero biases but for ones in the forget gate; layer normalisation that changes
+        nothing. The first member gets what a single network would, the others follow.
     """
+    if n_members == 1:
+        return _draw(model, random_state)
+    members = [_draw(model, random_state, leading=1) for _ in range(n_members)]
+    return [np.stack(same) for same in zip(*members, strict=True)]
+
+
+def _draw(model, random_state, leading=0):
+    """Draw the weights of one network, without the leading axes of the model's own."""
     drawn = {}
     for layer in model.layers:
         for variable in layer.weights:
-            shape = tuple(variable.shape)
+            shape = tuple(variable.shape)[leading:]
             if variable.name == "kernel":
                 limit = np.sqrt(6.0 / (shape[0] + shape[1]))
                 value = random_state.uniform(-limit, limit, shape)
@@ -164,8 +116,12 @@ def initial_weights(model, random_state):
                 value = _orthogonal(shape, random_state)
             elif variable.name == "bias":
                 value = np.zeros(shape)
-                if isinstance(layer, keras.layers.LSTM):
+                if isinstance(layer, (keras.layers.LSTM, EnsembleLSTM)):
                     value[layer.units : 2 * layer.units] = 1.0  # gates: input, forget, cell, output
+            elif variable.name == "gamma":
+                value = np.ones(shape)
+            elif variable.name == "beta":
+                value = np.zeros(shape)
             else:
                 raise NotImplementedError(f"No initial value is defined for {variable.path}.")
             drawn[variable.path] = value.astype(np.float32)
@@ -252,8 +208,7 @@ def compiled(network, recipe):
 def _compile(network, recipe):
     model = build(network)
     optimizer = _copy_optimizer(recipe)
-    loss = _get_loss(recipe.loss)
-    model.compile(optimizer=optimizer, loss=_skip_gaps(loss) if recipe.gaps else loss)
+    model.compile(optimizer=optimizer, loss=objective(network, recipe))
     optimizer.build(model.trainable_variables)
     new = Compiled(model, [])
     new.optimizer_state.extend(new.read_optimizer())
@@ -273,28 +228,8 @@ def _copy_optimizer(recipe):
         optimizer = type(recipe.optimizer).from_config(recipe.optimizer.get_config())
     if recipe.weight_decay:
         optimizer.weight_decay = recipe.weight_decay
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
-
-
-def _get_loss(loss):
-    try:
-        return keras.losses.get(loss)
-    except ValueError as error:
-        raise ValueError(
-            "loss must be the name of a Keras loss, a keras.losses.Loss or a function; got "
-            f"{loss!r}. Use for example 'mse', 'mae' or 'huber'."
-        ) from error
-
-
-def _skip_gaps(loss):
-    """Let a loss see no error where the target is NaN: the target there is the prediction."""
-
-    def skip_gaps(y_true, y_pred):
-        gap = keras.ops.isnan(y_true)
-        return loss(keras.ops.where(gap, keras.ops.stop_gradient(y_pred), y_true), y_pred)
-
-    return skip_gaps
 
 
 def _content(thing):

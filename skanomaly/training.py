@@ -54,7 +54,8 @@ class EarlyStopping:
 
 def new_state(network, seed):
     """Draw the weights of an untrained network."""
-    return State(initial_weights(build(network), np.random.RandomState(seed)))
+    random_state = np.random.RandomState(seed)
+    return State(initial_weights(build(network), random_state, network.n_members))
 
 
 def build_model(network, weights):
@@ -95,18 +96,22 @@ def train(
     epochs = state.n_epochs + max_epochs
     with _quiet_torch(), compiled(network, recipe) as lent:
         lent.reset(state.weights, learning_rate, state.optimizer)
-        feeder = _Feeder(_batches(windows, batch_size, max_windows_per_epoch), network)
-        loop = [_EachEpoch(feeder, lent, seed), _KeepPace(feeder)]
+        feeder = _Feeder(_batches(windows, batch_size, max_windows_per_epoch), network, recipe)
+        feeders = [feeder]
+        loop = [_EachEpoch(feeders, lent, seed), _KeepPace(feeder)]
         validation = None
         if early_stopping is not None:
-            validation = _Feeder(_batches(early_stopping.windows, batch_size), network)
+            validation = _Feeder(_batches(early_stopping.windows, batch_size), network, recipe)
             validation.weigh_all()
+            feeders.append(validation)
             loop.append(
                 keras.callbacks.EarlyStopping(
                     monitor="val_loss",
                     min_delta=early_stopping.tol,
                     patience=early_stopping.n_iter_no_change,
                     restore_best_weights=True,
+                    # While the objective changes, losses of epochs cannot be compared.
+                    start_from_epoch=recipe.kl[1] if recipe.kl else 0,
                 )
             )
         if verbose:
@@ -138,14 +143,20 @@ def _batches(windows, batch_size, limit=None):
 class _Feeder(keras.utils.PyDataset):
     """Batches in the shape that Keras trains on."""
 
-    def __init__(self, batches, network):
+    def __init__(self, batches, network, recipe):
         super().__init__()
         self.batches = batches
         self.network = network
+        self.recipe = recipe
         self.share = None
+        self.set_epoch(0)
 
     def __len__(self):
         return len(self.batches)
+
+    def set_epoch(self, epoch):
+        """Set what of the objective depends on the number of the epoch."""
+        self.kl_weight = None if self.recipe.kl is None else self.recipe.kl_weight(epoch)
 
     def weigh_all(self):
         """Let every observed value of all batches weigh the same, not of each batch."""
@@ -162,7 +173,12 @@ class _Feeder(keras.utils.PyDataset):
             observed, fed = self._count(x, mask)
             share = observed / fed
         weight = np.float32(1 / share if share else 0)
-        return _inputs(x, mask, self.network), x, mask * weight
+        return _inputs(x, mask, self.network), self._target(x), mask * weight
+
+    def _target(self, x):
+        if self.kl_weight is not None:
+            x = np.concatenate([x, np.full_like(x[:, :, :1], self.kl_weight)], axis=2)
+        return x if self.network.n_members == 1 else x[:, :, None]
 
     def _count(self, x, mask):
         """Count the observed values of a batch, and all that are fed."""
@@ -174,7 +190,7 @@ class _Feeder(keras.utils.PyDataset):
 
 def _inputs(x, mask, network):
     """Arrange what the network reads; gaps in x (batch, time, features) are filled."""
-    inputs = {"x": fill_gaps(x)}
+    inputs = {"x": fill_gaps(x, network.causal)}
     if network.indicator:
         inputs["observed"] = (~np.isnan(x) & mask[:, :, None]).astype(np.float32)
     if network.masked:
@@ -185,13 +201,15 @@ def _inputs(x, mask, network):
 class _EachEpoch(keras.callbacks.Callback):
     """Set order and noise at the start of an epoch; refuse a loss that is no number at its end."""
 
-    def __init__(self, feeder, lent, seed):
+    def __init__(self, feeders, lent, seed):
         super().__init__()
-        self.feeder, self.lent, self.seed = feeder, lent, seed
+        self.feeders, self.lent, self.seed = feeders, lent, seed  # the first is of training
 
     def on_epoch_begin(self, epoch, logs=None):
         order, noise = np.random.SeedSequence([self.seed, epoch]).spawn(2)
-        self.feeder.batches.shuffle(order)
+        self.feeders[0].batches.shuffle(order)
+        for feeder in self.feeders:
+            feeder.set_epoch(epoch)
         self.lent.seed(int(noise.generate_state(1)[0]))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -251,6 +269,9 @@ class _Progress(keras.callbacks.Callback):
 def reconstruct(windows, *, network, recipe, weights):
     """Yield (x, reconstruction), each (n_batch, window_size, n_features), in window order.
 
+    Of networks that say more, the second has more columns; with several members it is (n_batch,
+    window_size, n_members, n_columns).
+
     The network always sees batches of one size, so that what is said of a window does not depend
     on how many others there are.
     """
@@ -266,6 +287,8 @@ def reconstruct(windows, *, network, recipe, weights):
 def reconstruct_series(windows, *, networks, exact, recipe, weights):
     """Yield (x, reconstruction), each (n_timesteps, n_features), of consecutive whole series.
 
+    With several members the reconstruction is (n_timesteps, n_members, n_features).
+
     Parameters
     ----------
     windows : Windows
@@ -279,10 +302,10 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
     recipe, weights
         As for :func:`reconstruct`.
     """
-    for numbers in _turns(windows):
+    for numbers in _turns(windows, networks[False].n_members):
         starts, lengths = windows.locate(numbers)
         x = windows.sequences.read(int(starts[0]), int(starts[-1] + lengths[-1]))
-        y = np.empty(x.shape, np.float32)
+        y = None
         for padded, network in networks.items():
             chosen = numbers[(lengths != exact) == padded]
             if not len(chosen):
@@ -290,6 +313,8 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
             with _quiet_torch(), compiled(network, recipe) as lent:
                 lent.model.set_weights(weights)
                 for some, said in _said_of_series(windows, chosen, padded, lent, network):
+                    if y is None:
+                        y = np.empty((len(x), *said.shape[2:]), np.float32)
                     for number, one in zip(some, said, strict=True):
                         first = starts[number - numbers[0]] - starts[0]
                         length = lengths[number - numbers[0]]
@@ -297,10 +322,10 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
         yield x, y
 
 
-def _turns(windows):
+def _turns(windows, n_members):
     """Yield numbers of consecutive series, so many that they fill memory moderately."""
     _, lengths = windows.locate(np.arange(len(windows)))
-    turn = np.cumsum(lengths * windows.sequences.n_features) // _TURN
+    turn = np.cumsum(lengths * windows.sequences.n_features * n_members) // _TURN
     yield from np.split(np.arange(len(windows)), np.flatnonzero(np.diff(turn)) + 1)
 
 

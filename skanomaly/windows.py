@@ -169,13 +169,15 @@ def carry_forward(x):
     return np.take_along_axis(x, source, axis=-2)
 
 
-def fill_gaps(x):
+def fill_gaps(x, causal=False):
     """Replace NaN by the last value before it in the same window, else by the first after it.
 
     Parameters
     ----------
     x : ndarray of shape (n_windows, window_size, n_features)
         Windows; the same array comes back when nothing is missing.
+    causal : bool, default=False
+        Never look after a gap: what no value comes before is zero.
 
     Returns
     -------
@@ -184,5 +186,7 @@ def fill_gaps(x):
     """
     if not np.isnan(x).any():
         return x
-    x = carry_forward(carry_forward(x)[:, ::-1])[:, ::-1]
+    x = carry_forward(x)
+    if not causal:
+        x = carry_forward(x[:, ::-1])[:, ::-1]
     return np.nan_to_num(x, nan=0.0)

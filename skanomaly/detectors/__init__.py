@@ -2,14 +2,22 @@
 
 from skanomaly.detectors._autoencoder import LSTMAutoencoder
 from skanomaly.detectors._base import BaseDetector
+from skanomaly.detectors._forecaster import LSTMForecaster
+from skanomaly.detectors._linear import LinearForecaster
 from skanomaly.detectors._lstm import BaseLSTMDetector
+from skanomaly.detectors._mean import MeanDetector
 from skanomaly.detectors._persistence import PersistenceDetector
 from skanomaly.detectors._seq2seq import Seq2SeqLSTMAutoencoder
+from skanomaly.detectors._variational import VariationalLSTMAutoencoder
 
 __all__ = [
     "BaseDetector",
     "BaseLSTMDetector",
     "LSTMAutoencoder",
+    "LinearForecaster",
+    "MeanDetector",
+    "LSTMForecaster",
     "PersistenceDetector",
     "Seq2SeqLSTMAutoencoder",
+    "VariationalLSTMAutoencoder",
 ]

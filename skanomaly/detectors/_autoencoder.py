@@ -1,6 +1,12 @@
 """Model 1: an autoencoder whose decoder reads the whole encoded sequence."""
 
-from skanomaly.detectors._lstm import LSTM_ATTRIBUTES_DOC, LSTM_PARAMETERS_DOC, BaseLSTMDetector
+from skanomaly.detectors._lstm import (
+    LSTM_ATTRIBUTES_DOC,
+    LSTM_PARAMETERS_DOC,
+    LSTM_REFERENCES_DOC,
+    TEACHER_FORCING_DOC,
+    BaseLSTMDetector,
+)
 
 __all__ = ["LSTMAutoencoder"]
 
@@ -31,10 +37,17 @@ class LSTMAutoencoder(BaseLSTMDetector):
     Results are determined by `random_state` on each backend, and agree between backends to
     rounding. Neither the global random state nor the configuration of Keras is touched.
 
+    ``bidirectional=True`` is refused. It would leak nothing from outside the window, but the
+    decoder reads the encoder at every step, and an encoder that reads both ways would hand it each
+    value twice: an even shorter way to copy.
+
+    {TEACHER_FORCING_DOC}
+
     References
     ----------
     .. [1] S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (8),
        1735-1780, 1997.
+    {LSTM_REFERENCES_DOC}
 
     Examples
     --------
@@ -52,6 +65,11 @@ class LSTMAutoencoder(BaseLSTMDetector):
     >>> int(detector.predict(X_test)[200])
     -1
     """
+
+    _refuses_bidirectional = (
+        "its decoder reads the encoder at every step and would be handed each value twice, which "
+        "makes copying easier still"
+    )
 
     def _architecture(self):
         return "sequence_autoencoder", {}

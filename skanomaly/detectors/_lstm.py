@@ -1,23 +1,31 @@
 """What all detectors built on an LSTM network share: windows, training, reconstruction."""
 
+import copy
 import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from skanomaly.aggregation import AGGREGATIONS, aggregate
-from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
+from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector, _with_docs
 from skanomaly.exceptions import WindowSizeWarning
 from skanomaly.preprocessing import suggest_window_size
-from skanomaly.scoring import residual_errors
+from skanomaly.results import check_out
 from skanomaly.sequences import split_validation
 from skanomaly.validation import HasMethods, Interval, StrOptions
 from skanomaly.windows import Windows
 
 _SHORTEST_AUTO, _LONGEST_AUTO = 8, 512
 
-__all__ = ["LSTM_ATTRIBUTES_DOC", "LSTM_PARAMETERS_DOC", "BaseLSTMDetector"]
+__all__ = [
+    "LSTM_ATTRIBUTES_DOC",
+    "LSTM_PARAMETERS_DOC",
+    "LSTM_REFERENCES_DOC",
+    "TEACHER_FORCING_DOC",
+    "BaseLSTMDetector",
+]
 
 #: Parameters and attributes that every LSTM detector has, for the class docstrings.
 LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
@@ -34,11 +42,22 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
         Share of the inputs of each LSTM layer set to zero in training, in [0, 1).
     recurrent_dropout : float, default=0.0
         Share of the recurrent state set to zero in training, in [0, 1).
+    layer_normalization : bool, default=False
+        Normalise the outputs of every LSTM layer over its units, with learned scale and shift
+        [Ba2016]_; the states that a layer passes on in time stay as they are.
+    bidirectional : bool, default=False
+        Let the encoder read each window from its end too, with as many units again. For detectors
+        with a bottleneck only; others refuse it.
     weight_decay : float, default=0.0
-        Decoupled weight decay of the optimizer; biases are left out.
+        Decoupled weight decay of the optimizer; biases and layer normalisation are left out.
     noise_std : float, default=0.0
         Standard deviation of Gaussian noise added to the windows in training, in units of X; the
         network must restore the windows without it (denoising).
+    n_estimators : int, default=1
+        Networks that differ in their initial weights alone, trained together on the same batches
+        [Lak2017]_. Each learns as if alone; errors and reconstructions are the means of theirs,
+        and ``score_std`` tells how far they disagree. Losses are means over the networks, which
+        early stopping stops together.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         Name or instance; an instance is copied for each fit.
     learning_rate : float or None, default=None
@@ -75,12 +94,15 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
         1 shows epochs, losses and time left on standard error; 0 is silent."""
 
 LSTM_ATTRIBUTES_DOC = f"""weights_ : list of ndarray
-        Weights of the network, in the order of ``model_.get_weights()``.
+        Weights of the network, in the order of ``model_.get_weights()``. With `n_estimators` above
+        1 each array has one more axis, the first: ``[w[i] for w in weights_]`` are those of
+        network i.
     model_ : keras.Model
         A new Keras model with these weights, (batch, window_size_, n_features) to the same, of any
         number of time steps when `window_size` is None. After fitting series with gaps it takes a
         dict of two such arrays: "x", with the gaps filled, and "observed", 1 where a value was
-        observed and 0 elsewhere.
+        observed and 0 elsewhere. With `n_estimators` above 1 it returns what each network says:
+        (batch, window_size_, n_estimators, n_features).
     history_ : dict of list of float
         "loss" per epoch, the mean over its training steps, and "val_loss" with early stopping.
     n_iter_ : int
@@ -89,9 +111,27 @@ LSTM_ATTRIBUTES_DOC = f"""weights_ : list of ndarray
         Time steps per window; the longest training series when `window_size` is None.
     {ATTRIBUTES_DOC}"""
 
+#: References of what all of them share.
+LSTM_REFERENCES_DOC = """.. [Ba2016] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer
+       normalization", arXiv:1607.06450, 2016.
+    .. [Lak2017] B. Lakshminarayanan, A. Pritzel and C. Blundell, "Simple and scalable predictive
+       uncertainty estimation using deep ensembles", NeurIPS 2017.
+    .. [Mal2016] P. Malhotra et al., "LSTM-based encoder-decoder for multi-sensor anomaly
+       detection", ICML 2016 Anomaly Detection Workshop, arXiv:1607.00148."""
+
+#: Why no LSTM detector has a parameter teacher_forcing, for the notes of the classes.
+TEACHER_FORCING_DOC = """There is no teacher forcing: the decoder is never given the true previous
+    value, as it is in the training of [Mal2016]_. A decoder that is given it learns to repeat it
+    with a small change, so that little need pass through the code, and meets its own mistakes for
+    the first time when it scores."""
+
 
 class BaseLSTMDetector(BaseDetector):
     """Base of the LSTM detectors; a subclass names its architecture in ``_architecture``."""
+
+    #: Why the encoder must not read backwards; None where the architecture takes the option.
+    _refuses_bidirectional: str | None = "its network reads forwards only"
+    _causal = False  # whether the network may see nothing after the step it speaks of
 
     _parameter_constraints: dict = {
         **BaseDetector._parameter_constraints,
@@ -100,8 +140,11 @@ class BaseLSTMDetector(BaseDetector):
         "hidden_units": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
+        "layer_normalization": ["boolean"],
+        "bidirectional": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "noise_std": [Interval(Real, 0, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [str, HasMethods(["get_config", "apply"])],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "loss": [str, callable],
@@ -126,8 +169,11 @@ class BaseLSTMDetector(BaseDetector):
         hidden_units=32,
         dropout=0.0,
         recurrent_dropout=0.0,
+        layer_normalization=False,
+        bidirectional=False,
         weight_decay=0.0,
         noise_std=0.0,
+        n_estimators=1,
         optimizer="adam",
         learning_rate=None,
         loss="mse",
@@ -141,8 +187,13 @@ class BaseLSTMDetector(BaseDetector):
         callbacks=None,
         aggregation="mean",
         score_norm="squared",
+        smoothing=None,
+        smoothing_span=16,
+        smoothing_causal=False,
+        feature_weights=None,
         contamination=0.01,
         threshold=None,
+        after_fit=None,
         random_state=None,
         verbose=0,
     ):
@@ -151,8 +202,11 @@ class BaseLSTMDetector(BaseDetector):
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.layer_normalization = layer_normalization
+        self.bidirectional = bidirectional
         self.weight_decay = weight_decay
         self.noise_std = noise_std
+        self.n_estimators = n_estimators
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.loss = loss
@@ -166,8 +220,13 @@ class BaseLSTMDetector(BaseDetector):
         self.callbacks = callbacks
         self.aggregation = aggregation
         self.score_norm = score_norm
+        self.smoothing = smoothing
+        self.smoothing_span = smoothing_span
+        self.smoothing_causal = smoothing_causal
+        self.feature_weights = feature_weights
         self.contamination = contamination
         self.threshold = threshold
+        self.after_fit = after_fit
         self.random_state = random_state
         self.verbose = verbose
 
@@ -179,22 +238,30 @@ class BaseLSTMDetector(BaseDetector):
 
     def _network(self, window_size, masked):
         """Describe the network that reads windows of the given size."""
-        networks, _ = _engine()
+        from skanomaly import architectures, networks
+
         architecture, options = self._architecture()
         options |= {
             "hidden_units": _units(self.hidden_units),
             "dropout": float(self.dropout),
             "recurrent_dropout": float(self.recurrent_dropout),
+            "layer_normalization": bool(self.layer_normalization),
+            "n_members": int(self.n_estimators),
         }
         return networks.Network(
-            architecture=getattr(networks, architecture),
+            architecture=getattr(architectures, architecture),
             window_size=window_size,
             n_features=self.n_features_in_,
             options=tuple(sorted(options.items())),
             noise_std=float(self.noise_std),
             masked=masked,
             indicator=self._indicator,
+            causal=self._causal,
         )
+
+    def _scoring_network(self, window_size, masked):
+        """Describe the network that scores, with the weights of the one that was trained."""
+        return self._network(window_size, masked)
 
     def _recipe(self, gaps):
         networks, _ = _engine()
@@ -255,10 +322,10 @@ class BaseLSTMDetector(BaseDetector):
     def _learn(self, sequences, partial):
         max_epochs = 1 if partial else int(self.max_epochs)
         if not max_epochs:
-            return
+            return None
         _, training = _engine()
         limit = self.max_windows_per_epoch
-        early_stopping, size = None, self._size(sequences)
+        early_stopping, held_out, size = None, None, self._size(sequences)
         if self.early_stopping and not partial:
             sequences, held_out = split_validation(
                 sequences, self.validation_fraction, self.window_size_, self._seed
@@ -284,6 +351,7 @@ class BaseLSTMDetector(BaseDetector):
                 verbose=self.verbose,
             )
         )
+        return held_out
 
     def _keep(self, state):
         # Plain arrays and numbers, so that unpickling needs no Keras.
@@ -301,6 +369,7 @@ class BaseLSTMDetector(BaseDetector):
                 "hidden_units must be a positive int or a tuple of them, one per layer; got "
                 f"{self.hidden_units!r}. Use for example 32 or (64, 32)."
             )
+        self._check_layers()
         if isinstance(self.window_size, Integral) and self.stride > self.window_size:
             raise ValueError(
                 f"stride must be at most window_size={self.window_size}, or some time steps would "
@@ -313,18 +382,86 @@ class BaseLSTMDetector(BaseDetector):
                     f"{callback!r} in it. Make an instance of a class derived from it."
                 )
 
+    def _check_layers(self):
+        if self.layer_normalization and min(_units(self.hidden_units)) == 1:
+            raise ValueError(
+                "hidden_units must be at least 2 in every layer with layer_normalization=True, "
+                "for one unit alone always normalises to 0; got "
+                f"{self.hidden_units!r}. Use more units or layer_normalization=False."
+            )
+        if self.bidirectional and self._refuses_bidirectional is not None:
+            raise ValueError(
+                f"bidirectional must be False for {type(self).__name__}: "
+                f"{self._refuses_bidirectional}; got True. Use Seq2SeqLSTMAutoencoder, whose "
+                "bottleneck makes reading from both ends safe, or leave it out."
+            )
+
     # -------------------------------------------------------------------------------- scoring
 
+    @_with_docs
+    def score_std(self, X, out=None):
+        """Tell how far the networks of an ensemble disagree on each score.
+
+        Parameters
+        ----------
+        X : {X}
+        out : {out}
+
+        Returns
+        -------
+        std : ndarray of shape (n_timesteps,) or (n_series,), float64
+            Standard deviation, over the `n_estimators` networks, of the anomaly score that each
+            would give alone: of time steps for one series, of series for a panel. 0 where nothing
+            was observed. The networks score one after the other, and two arrays of this shape are
+            held in memory.
+
+        Raises
+        ------
+        ValueError
+            If `n_estimators` is 1: one network cannot disagree with itself.
+        """
+        sequences = self._check(X)
+        if self.n_estimators == 1:
+            raise ValueError(
+                "n_estimators must be at least 2 for score_std, for one network cannot disagree "
+                "with itself; got 1. Fit with for example n_estimators=5."
+            )
+        check_out(out, sequences, of="sample")
+        mean = squares = 0.0
+        for i in range(self.n_estimators):
+            scores = np.concatenate(list(self._member(i)._sample_scores(sequences)))
+            change = scores - mean
+            mean = mean + change / (i + 1)
+            squares = squares + change * (scores - mean)
+        std = np.sqrt(squares / self.n_estimators)
+        if out is None:
+            return std
+        out[:] = std
+        return out
+
+    def _member(self, i):
+        """Return a copy that has network i alone, and thresholds and scales of the ensemble."""
+        member = copy.copy(self)
+        member.n_estimators = 1
+        member.weights_ = [w[i] for w in self.weights_]
+        return member
+
     def _reconstructions(self, windows):
-        """Yield (x, reconstruction): of windows in order, or of consecutive whole series."""
+        """Yield (x, reconstruction): of windows in order, or of consecutive whole series.
+
+        The reconstructions of several networks have an axis for them, the last but one.
+        """
         _, training = _engine()
         options = {"recipe": self._recipe(self._indicator), "weights": self.weights_}
         size = windows.window_size
         if size is not None:
-            network = self._network(size, windows.padded)
+            network = self._scoring_network(size, windows.padded)
             return training.reconstruct(windows, network=network, **options)
         exact = self.window_size_
-        networks = {False: self._network(exact, False), True: self._network(None, True)}
+        networks = {
+            False: self._scoring_network(exact, False),
+            True: self._scoring_network(None, True),
+        }
         return training.reconstruct_series(windows, networks=networks, exact=exact, **options)
 
     def _per_step(self, sequences, say, how):
@@ -333,15 +470,22 @@ class BaseLSTMDetector(BaseDetector):
         said = (say(x, y) for x, y in self._reconstructions(windows))
         return said if windows.window_size is None else aggregate(windows, said, how)
 
-    def _errors(self, sequences):
-        return self._per_step(
-            sequences, lambda x, y: residual_errors(x, y, self.score_norm), self.aggregation
-        )
+    def _errors(self, sequences, measure):
+        def errors(x, y):
+            if self.n_estimators == 1:
+                return measure(x - y)
+            return measure(x[..., None, :] - y).mean(axis=-2)
+
+        return self._per_step(sequences, errors, self.aggregation)
 
     def _expected(self, sequences):
         # No window is "the smallest reconstruction": min and max are about errors.
         how = self.aggregation if self.aggregation in ("median", "last") else "mean"
-        return self._per_step(sequences, lambda x, y: y, how)
+
+        def expected(_, y):
+            return y if self.n_estimators == 1 else y.mean(axis=-2)
+
+        return self._per_step(sequences, expected, how)
 
 
 def _engine():

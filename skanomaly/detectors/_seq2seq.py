@@ -1,6 +1,12 @@
 """Model 2: an autoencoder with a bottleneck in time."""
 
-from skanomaly.detectors._lstm import LSTM_ATTRIBUTES_DOC, LSTM_PARAMETERS_DOC, BaseLSTMDetector
+from skanomaly.detectors._lstm import (
+    LSTM_ATTRIBUTES_DOC,
+    LSTM_PARAMETERS_DOC,
+    LSTM_REFERENCES_DOC,
+    TEACHER_FORCING_DOC,
+    BaseLSTMDetector,
+)
 
 __all__ = ["Seq2SeqLSTMAutoencoder"]
 
@@ -16,8 +22,8 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
     ----------
     {LSTM_PARAMETERS_DOC}
     reverse_decoding : bool, default=False
-        Reconstruct the window from its last time step to its first, as in [1]_: the decoder then
-        starts with what the encoder saw last.
+        Reconstruct the window from its last time step to its first, as in [Mal2016]_: the decoder
+        then starts with what the encoder saw last.
 
     Attributes
     ----------
@@ -28,10 +34,19 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
     LSTMAutoencoder : The decoder reads the encoder's output at every time step.
     PersistenceDetector : The baseline to beat.
 
+    Notes
+    -----
+    With ``bidirectional=True`` a second encoder reads the window from its end to its start, of a
+    padded window from where the series ends. Outputs and states of both stand side by side, so
+    the decoder, which mirrors the encoder, has twice as many units, and so has the bottleneck:
+    halve `hidden_units` to keep its width. The score of a window depends on that window alone
+    either way, so ``aggregation="last"`` stays causal.
+
+    {TEACHER_FORCING_DOC}
+
     References
     ----------
-    .. [1] P. Malhotra et al., "LSTM-based encoder-decoder for multi-sensor anomaly detection",
-       ICML 2016 Anomaly Detection Workshop, arXiv:1607.00148.
+    {LSTM_REFERENCES_DOC}
 
     Examples
     --------
@@ -44,6 +59,8 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
     >>> detector.reconstruct(X).shape
     (400, 1)
     """
+
+    _refuses_bidirectional = None
 
     _parameter_constraints: dict = {
         **BaseLSTMDetector._parameter_constraints,
@@ -59,8 +76,11 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
         reverse_decoding=False,
         dropout=0.0,
         recurrent_dropout=0.0,
+        layer_normalization=False,
+        bidirectional=False,
         weight_decay=0.0,
         noise_std=0.0,
+        n_estimators=1,
         optimizer="adam",
         learning_rate=None,
         loss="mse",
@@ -74,8 +94,13 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
         callbacks=None,
         aggregation="mean",
         score_norm="squared",
+        smoothing=None,
+        smoothing_span=16,
+        smoothing_causal=False,
+        feature_weights=None,
         contamination=0.01,
         threshold=None,
+        after_fit=None,
         random_state=None,
         verbose=0,
     ):
@@ -85,8 +110,11 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
             hidden_units=hidden_units,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
+            layer_normalization=layer_normalization,
+            bidirectional=bidirectional,
             weight_decay=weight_decay,
             noise_std=noise_std,
+            n_estimators=n_estimators,
             optimizer=optimizer,
             learning_rate=learning_rate,
             loss=loss,
@@ -100,12 +128,20 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
             callbacks=callbacks,
             aggregation=aggregation,
             score_norm=score_norm,
+            smoothing=smoothing,
+            smoothing_span=smoothing_span,
+            smoothing_causal=smoothing_causal,
+            feature_weights=feature_weights,
             contamination=contamination,
             threshold=threshold,
+            after_fit=after_fit,
             random_state=random_state,
             verbose=verbose,
         )
         self.reverse_decoding = reverse_decoding
 
     def _architecture(self):
-        return "bottleneck_autoencoder", {"reverse_decoding": bool(self.reverse_decoding)}
+        return "bottleneck_autoencoder", {
+            "reverse_decoding": bool(self.reverse_decoding),
+            "bidirectional": bool(self.bidirectional),
+        }

@@ -1,0 +1,74 @@
+"""Layers of networks with a Gaussian latent."""
+
+from skanomaly._backend import load_keras
+
+keras = load_keras()
+
+__all__ = ["LogVariance", "OverDraws", "bounded"]
+
+# Logarithms of variances lie between minus this and this.
+_LARGEST_LOG = 10.0
+
+
+def bounded(log_variance):
+    """Keep a logarithm of a variance where its exponential is harmless: shape kept."""
+    return _LARGEST_LOG * keras.ops.tanh(log_variance / _LARGEST_LOG)
+
+
+@keras.saving.register_keras_serializable(package="skanomaly")
+class LogVariance(keras.layers.Layer):
+    """One learned number per feature, at every step: (batch, time, 1) to (..., n_features).
+
+    Parameters
+    ----------
+    n_features : int
+        How many.
+    """
+
+    def __init__(self, n_features, **kwargs):
+        super().__init__(**kwargs)
+        self.n_features = n_features
+
+    def build(self, input_shape):
+        """Make the weight, which counts as a bias: at first zero, and never decayed."""
+        self.bias = self.add_weight(shape=(self.n_features,), initializer="zeros", name="bias")
+
+    def call(self, steps):
+        """Repeat the numbers for every step."""
+        return bounded(self.bias) * keras.ops.ones_like(steps)
+
+    def get_config(self):
+        """Return what makes such a layer."""
+        return super().get_config() | {"n_features": self.n_features}
+
+
+@keras.saving.register_keras_serializable(package="skanomaly")
+class OverDraws(keras.layers.Layer):
+    """Mean and variance over draws that follow each other in the batch.
+
+    (batch * n_samples, time, n_features) to (batch, time, 2 * n_features).
+
+    Parameters
+    ----------
+    n_samples : int
+        Draws per window.
+    """
+
+    def __init__(self, n_samples, **kwargs):
+        super().__init__(**kwargs)
+        self.n_samples = n_samples
+
+    def call(self, y):
+        """Reduce the draws of each window."""
+        # A layer because the number of steps, where it is not fixed, is known only here.
+        draws = keras.ops.reshape(y, (-1, self.n_samples, *keras.ops.shape(y)[1:]))
+        moments = [keras.ops.mean(draws, axis=1), keras.ops.var(draws, axis=1)]
+        return keras.ops.concatenate(moments, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the moments."""
+        return None, input_shape[1], 2 * input_shape[2]
+
+    def get_config(self):
+        """Return what makes such a layer."""
+        return super().get_config() | {"n_samples": self.n_samples}
