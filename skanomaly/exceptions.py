@@ -1,6 +1,11 @@
 """Errors and warnings that scikit-learn has no name for."""
 
-__all__ = ["BackendNotFoundError", "MissingDependencyError", "WindowSizeWarning"]
+__all__ = [
+    "BackendNotFoundError",
+    "IdentityWarning",
+    "MissingDependencyError",
+    "WindowSizeWarning",
+]
 
 
 class MissingDependencyError(ImportError):
@@ -13,3 +18,7 @@ class BackendNotFoundError(MissingDependencyError):
 
 class WindowSizeWarning(UserWarning):
     """The window was made shorter because the training series are shorter than it."""
+
+
+class IdentityWarning(UserWarning):
+    """A fitted detector copies its input, so that its errors tell little."""
