@@ -16,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from skanomaly import PersistenceDetector
 from skanomaly.displays import ScoreDisplay
 from skanomaly.displays._decimation import condense, extreme_rows, time_bins
-from skanomaly.displays._intervals import find_intervals, merge_spans
+from skanomaly.displays._spans import merge_spans
 from skanomaly.exceptions import MissingDependencyError
+from skanomaly.intervals import find_intervals
 from skanomaly.preprocessing import SequenceTransformer
 
 
@@ -254,7 +255,7 @@ def test_unfit_detectors_and_wrong_series_are_refused():
         ({"feature_names": ["a"]}, "feature_names must have one name per feature, 2; got 1"),
         ({"layout": "grid"}, "layout must be one of 'auto', 'overlay'"),
         ({"score_scale": "cubic"}, "score_scale must be one of"),
-        ({"ax": [None] * 3}, "ax must be one Axes, a Figure or two Axes; got 3"),
+        ({"ax": [None] * 3}, "ax must be one Axes, a Figure or 2 Axes; got 3"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):

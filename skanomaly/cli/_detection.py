@@ -17,8 +17,7 @@ from skanomaly.cli._files import PLOT_SUFFIXES, TABLE_SUFFIXES, check_writable, 
 from skanomaly.cli._report import write_report
 from skanomaly.cli._time import count_train_rows, has_zone
 from skanomaly.displays import ScoreDisplay
-from skanomaly.displays._axes import import_matplotlib
-from skanomaly.displays._panels import add_legend, choose_layout, figure_size
+from skanomaly.displays.plotting import add_legend, import_matplotlib
 from skanomaly.preprocessing import Differencer, SequenceTransformer
 
 
@@ -173,7 +172,6 @@ def _name_time_axis(data):
 def _draw(data, result, path):
     """Draw without pyplot, which would look for a screen."""
     figure_class = import_matplotlib().figure.Figure
-    size, _ = figure_size(choose_layout(data.values.to_numpy()), data.values.shape[1])
     display = ScoreDisplay.from_predictions(
         data.values,
         -result.scores,
@@ -181,7 +179,7 @@ def _draw(data, result, path):
         y=data.y,
         index=np.arange(len(data.values)) if data.time is None else data.time,
         name=f"{Path(data.source).name}: {type(result.detector).__name__}",
-        ax=figure_class(figsize=size),
+        ax=figure_class(figsize=ScoreDisplay.figure_size(data.values)),
     )
     _, lower = display.axes_
     if result.n_train < len(data.values):

@@ -4,7 +4,7 @@ import click
 import numpy as np
 
 from skanomaly._backend import load_keras
-from skanomaly.displays._intervals import find_intervals
+from skanomaly.intervals import find_intervals
 
 _MOST_INTERVALS = 5
 _MOST_NAMES = 6

@@ -1,5 +1,15 @@
-"""Pictures of series, anomaly scores and labels, in scikit-learn's display form."""
+"""Pictures of series, scores, reconstructions and reports, in scikit-learn's display form."""
 
+from skanomaly.displays._contribution_display import ContributionDisplay
+from skanomaly.displays._identity_display import IdentityDisplay
+from skanomaly.displays._reconstruction_display import ReconstructionDisplay
 from skanomaly.displays._score_display import ScoreDisplay
+from skanomaly.displays._training_history_display import TrainingHistoryDisplay
 
-__all__ = ["ScoreDisplay"]
+__all__ = [
+    "ContributionDisplay",
+    "IdentityDisplay",
+    "ReconstructionDisplay",
+    "ScoreDisplay",
+    "TrainingHistoryDisplay",
+]

@@ -5,8 +5,11 @@ x is always the time axis in floats (n_timesteps,), non-decreasing; spans are (n
 
 import numpy as np
 
-from skanomaly.displays._decimation import condense, extreme_rows, time_bins
-from skanomaly.displays._intervals import spans_of, weighted_spans
+from skanomaly.displays._cells import add_colour_bar, bin_time, draw_cells
+from skanomaly.displays._decimation import condense, extreme_rows
+from skanomaly.displays._palette import DIVERGING, FLAGGED, LINE
+from skanomaly.displays._spans import spans_of, weighted_spans
+from skanomaly.displays.plotting import add_legend
 
 LAYOUTS = ("overlay", "stacked", "heatmap")
 SCORE_SCALES = ("linear", "log")
@@ -14,13 +17,9 @@ SCORE_SCALES = ("linear", "log")
 _MOST_OVERLAID = 5
 _LONGEST_OVERLAID = 2000
 _MOST_STACKED = 16
-# A heat map column narrower than a pixel would not be seen.
-_MOST_HEATMAP_BINS = 700
 # Twice the typical range: what is usual stays pale.
 _HEATMAP_LIMIT = 2.0
 _MOST_NAMES = 40
-_LINE = "#33506b"
-_FLAGGED = "#d62728"
 _SHADE = 0.25
 _STRIP_HEIGHT = 0.05
 
@@ -69,11 +68,11 @@ def draw_series(ax, x, values, names, layout, max_points):
 def draw_scores(ax, x, scores, threshold, scale, max_points):
     """Draw anomaly scores (n_timesteps,) and the threshold, with room for a strip on top."""
     rows = extreme_rows(scores, max_points)
-    ax.plot(x[rows], scores[rows], color=_LINE, linewidth=0.8, label="anomaly score")
+    ax.plot(x[rows], scores[rows], color=LINE, linewidth=0.8, label="anomaly score")
     if threshold is not None:
         ax.axhline(
             threshold,
-            color=_FLAGGED,
+            color=FLAGGED,
             linewidth=1.0,
             linestyle="--",
             label=f"threshold {threshold:.3g}",
@@ -85,23 +84,22 @@ def draw_scores(ax, x, scores, threshold, scale, max_points):
         ax.set_ylim(limits)
 
 
-def shade_flagged(upper, lower, x, flags, layout):
-    """Shade the flagged intervals; a heat map keeps its colours and gets a strip on top."""
+def shade_flagged(axes, x, flags, above=None):
+    """Shade the flagged intervals; `above` keeps its colours and gets a strip on top instead."""
     spans, weights = weighted_spans(flags, x)
-    for ax in (upper, lower):
-        beside = ax is upper and layout == "heatmap"
-        alpha = 1.0 if beside else _SHADE
+    for ax in axes:
+        alpha = 1.0 if ax is above else _SHADE
         ax.broken_barh(
             _as_bars(spans),
-            (1.004, 0.015) if beside else (0, 1),
+            (1.004, 0.015) if ax is above else (0, 1),
             transform=ax.get_xaxis_transform(),
-            facecolor=[(_FLAGGED, alpha * weight) for weight in weights],
+            facecolor=[(FLAGGED, alpha * weight) for weight in weights],
             edgecolor="none",
             zorder=0.5,
-            clip_on=not beside,
+            clip_on=ax is not above,
         )
     # A patch of its own for the legend: the first bar may be a faint one.
-    lower.fill_between([], [], color=_FLAGGED, alpha=_SHADE, linewidth=0, label="flagged")
+    axes[-1].fill_between([], [], color=FLAGGED, alpha=_SHADE, linewidth=0, label="flagged")
 
 
 def draw_true_strip(ax, x, flags):
@@ -120,13 +118,6 @@ def add_title(ax, name, layout):
     """Write the title above the series, and above the strip that a heat map has there."""
     above = {"y": 1.025, "pad": 2} if layout == "heatmap" else {}
     ax.set_title(name, loc="left", fontsize="medium", **above)
-
-
-def add_legend(ax):
-    """Name what is drawn, beside the axes, where it hides no data."""
-    ax.legend(
-        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize="small", borderpad=0
-    )
 
 
 def _as_bars(spans):
@@ -162,7 +153,7 @@ def _score_limits(scores, threshold, scale):
 def _draw_overlay(ax, x, values, names, max_points):
     for j, name in enumerate(names):
         rows = extreme_rows(values[:, j], max_points)
-        style = {"color": _LINE} if len(names) == 1 else {"color": f"C{j}", "alpha": 0.75}
+        style = {"color": LINE} if len(names) == 1 else {"color": f"C{j}", "alpha": 0.75}
         ax.plot(x[rows], values[rows, j], linewidth=0.8, label=name, **style)
     if len(names) == 1:
         ax.set_ylabel(names[0])
@@ -182,7 +173,7 @@ def _draw_stacked(ax, x, values, names, max_points):
         low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
         ranges.append(_write_range(low, high))
         height = 0.5 if high == low else (y - low) / (high - low)
-        ax.plot(x[rows], floor + 0.05 + 0.9 * height * np.ones(len(y)), color=_LINE, linewidth=0.7)
+        ax.plot(x[rows], floor + 0.05 + 0.9 * height * np.ones(len(y)), color=LINE, linewidth=0.7)
     ax.hlines(floors[:-1], x[0], x[-1], color="0.85", linewidth=0.6, zorder=0.4)
     ax.set_ylim(0, len(names))
     ax.set_yticks(floors + 0.5, names, fontsize="small")
@@ -207,26 +198,15 @@ def _write_range(low, high):
 
 def _draw_heatmap(ax, x, values, names, max_points):
     """Draw distances from each feature's median, in units of its typical range."""
-    n_bins = _MOST_HEATMAP_BINS if max_points is None else min(max_points, _MOST_HEATMAP_BINS)
-    first, starts, stops = time_bins(x, n_bins)
-    # Between two bins lies a cell of no width, or the gap where there are no time steps.
-    edges = np.column_stack([starts, stops]).ravel()
-    colours = np.full((len(edges) - 1, values.shape[1]), np.nan)
-    colours[::2] = condense(values, first)
-    mesh = ax.pcolormesh(
-        edges,
-        np.arange(values.shape[1] + 1),
-        np.ma.masked_invalid(colours.T),
-        cmap="PuOr",
+    bins = bin_time(x, max_points)
+    mesh = draw_cells(
+        ax,
+        bins,
+        condense(values, bins[0]),
+        cmap=DIVERGING,
         vmin=-_HEATMAP_LIMIT,
         vmax=_HEATMAP_LIMIT,
-        rasterized=True,
     )
-    ax.set_facecolor("0.8")
-    ax.invert_yaxis()
     every = -(-len(names) // _MOST_NAMES)
     ax.set_yticks(np.arange(0, len(names), every) + 0.5, names[::every], fontsize="xx-small")
-    place = ax.inset_axes((1.012, 0.0, 0.015, 1.0))
-    bar = ax.figure.colorbar(mesh, cax=place, extend="both")
-    bar.set_label("distance from median (1 = typical range)", fontsize="small")
-    bar.ax.tick_params(labelsize="small")
+    add_colour_bar(ax, mesh, "distance from median (1 = typical range)", extend="both")

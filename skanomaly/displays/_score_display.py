@@ -3,29 +3,30 @@
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from skanomaly.displays._axes import import_matplotlib, make_axes, positions, set_time_axis
+from skanomaly.displays._axes import make_axes, positions, set_time_axis
 from skanomaly.displays._inputs import (
-    check_index,
     check_labels,
     check_length,
     check_names,
     check_option,
-    index_of,
+    finite,
+    read_series,
     score_panel,
     score_series,
 )
 from skanomaly.displays._panels import (
     LAYOUTS,
     SCORE_SCALES,
-    add_legend,
     add_title,
     choose_layout,
     choose_score_scale,
     draw_scores,
     draw_series,
     draw_true_strip,
+    figure_size,
     shade_flagged,
 )
+from skanomaly.displays.plotting import add_legend, import_matplotlib
 from skanomaly.sequences import nesting
 
 
@@ -229,15 +230,8 @@ class ScoreDisplay:
         ValueError
             If scores, labels, y, index or feature_names do not fit X.
         """
-        index = index_of(X) if index is None else index
-        names = getattr(X, "columns", None) if feature_names is None else feature_names
-        values = np.asarray(X, dtype=np.float64)
-        if values.ndim != 2 or not values.size:
-            raise ValueError(
-                "X must be one series of shape (n_timesteps, n_features) with at least one time "
-                f"step; got shape {values.shape}. Reshape one feature with x.reshape(-1, 1)."
-            )
-        n_timesteps, n_features = values.shape
+        values, index, names = read_series(X, index, feature_names)
+        n_timesteps = len(values)
         scores = check_length("scores", np.asarray(scores, dtype=np.float64), n_timesteps)
         threshold = None if threshold is None else float(threshold)
         if labels is None and threshold is not None:
@@ -248,8 +242,8 @@ class ScoreDisplay:
             threshold=threshold,
             labels=check_labels("labels", labels, n_timesteps),
             y=check_labels("y", y, n_timesteps),
-            index=check_index(index, n_timesteps),
-            feature_names=check_names(names, n_features),
+            index=index,
+            feature_names=names,
             name=name,
         )
         return display.plot(ax, **plot_options)
@@ -287,27 +281,58 @@ class ScoreDisplay:
             If an option has an unknown value.
         """
         import_matplotlib()
-        layout = check_option("layout", layout, LAYOUTS) or choose_layout(_finite(self.values))
+        layout = check_option("layout", layout, LAYOUTS) or choose_layout(finite(self.values))
         score_scale = check_option("score_scale", score_scale, SCORE_SCALES)
         score_scale = score_scale or choose_score_scale(self.scores, self.threshold)
         names = self.feature_names or check_names(None, self.values.shape[1])
-        upper, lower = make_axes(ax, layout, len(names))
+        size, ratio = figure_size(layout, len(names))
+        upper, lower = make_axes(ax, size, height_ratios=(ratio, 1))
         x = positions(self.index, len(self.values))
-        draw_series(upper, x, _finite(self.values), names, layout, max_points)
-        draw_scores(lower, x, _finite(self.scores), self.threshold, score_scale, max_points)
+        draw_series(upper, x, finite(self.values), names, layout, max_points)
+        draw_scores(lower, x, finite(self.scores), self.threshold, score_scale, max_points)
         if self.labels is not None:
-            shade_flagged(upper, lower, x, self.labels == -1, layout)
+            above = upper if layout == "heatmap" else None
+            shade_flagged((upper, lower), x, self.labels == -1, above)
         if self.y is not None:
             draw_true_strip(lower, x, self.y == -1)
         add_legend(lower)
-        set_time_axis(upper, lower, x, self.index)
+        set_time_axis((upper, lower), x, self.index)
         if self.name:
             add_title(upper, self.name, layout)
         self.axes_ = (upper, lower)
         self.figure_ = upper.figure
         return self
 
+    @staticmethod
+    def figure_size(X, *, layout="auto"):
+        """Tell how large a figure suits a series, to make one without pyplot.
 
-def _finite(values):
-    """Replace infinite values by NaN."""
-    return np.where(np.isinf(values), np.nan, values)
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_timesteps, n_features)
+            One series.
+        layout : {"auto", "overlay", "stacked", "heatmap"}, default="auto"
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        size : tuple of two floats
+            Width and height in inches.
+
+        Raises
+        ------
+        ValueError
+            If X is no series or layout has an unknown value.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from skanomaly.displays import ScoreDisplay
+        >>> X = np.random.RandomState(0).normal(size=(200, 8))
+        >>> figure = Figure(figsize=ScoreDisplay.figure_size(X, layout="stacked"))
+        >>> display = ScoreDisplay.from_predictions(X, X[:, 0], layout="stacked", ax=figure)
+        """
+        values = finite(read_series(np.asarray(X))[0])
+        layout = check_option("layout", layout, LAYOUTS) or choose_layout(values)
+        return figure_size(layout, values.shape[1])[0]

@@ -1,23 +1,14 @@
-"""Runs of flagged time steps, and the spans that draw them."""
+"""Spans that draw runs of flagged time steps."""
 
 import numpy as np
 
 from skanomaly.displays._decimation import time_bins
+from skanomaly.intervals import find_intervals
 
 # A share of the time axis: about a pixel.
 _SHORTEST_SPAN = 0.00125
 _MOST_SPANS = 200
 _N_BINS = 800
-
-
-def find_intervals(flags):
-    """Find the runs of True: (n_timesteps,) -> (n_intervals, 2), half-open rows, in order.
-
-    >>> find_intervals([False, True, True, False, True]).tolist()
-    [[1, 3], [4, 5]]
-    """
-    edges = np.diff(np.concatenate([[0], np.asarray(flags, dtype=np.int8), [0]]))
-    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
 
 
 def merge_spans(spans, shortest):
