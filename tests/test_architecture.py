@@ -14,10 +14,11 @@ LONGEST = 600
 # Imports point from lower rows to upper rows; within a row, from a name to those on its left.
 LAYERS = [
     ("exceptions", "validation", "_backend"),
-    ("stored", "sequences", "results", "permutation", "windows", "aggregation", "batches"),
+    ("intervals", "stored", "sequences", "results", "permutation"),
+    ("windows", "aggregation", "batches"),
     ("datasets", "preprocessing", "thresholds", "metrics"),
     ("layers",),
-    ("networks", "training", "scoring"),
+    ("architectures", "objectives", "networks", "training", "scoring", "smoothing"),
     ("detectors",),
     ("model_selection", "inspection", "displays"),
     ("streaming", "persistence", "dask", "export"),
@@ -25,7 +26,7 @@ LAYERS = [
     ("__main__",),
 ]
 USABLE_ALONE = {"datasets", "preprocessing", "thresholds", "metrics"}
-IMPORT_KERAS = {"_backend", "layers", "networks", "training"}
+IMPORT_KERAS = {"_backend", "layers", "architectures", "objectives", "networks", "training"}
 # The command line reports the backend that a detector ran on, which only Keras can tell.
 ASK_FOR_KERAS = IMPORT_KERAS | {"cli"}
 
@@ -70,6 +71,18 @@ def own_imports(path):
     return found
 
 
+def private_imports_from_other_parts(path, part):
+    """List, for each import of what another part keeps to itself, where it is."""
+    found = []
+    for module, name, line in imports(path):
+        words = module.split(".") + ([name] if name else [])
+        # The name of a part may itself be private to the package, as that of _backend is.
+        private = any(word.startswith("_") for word in words[2:])
+        if words[0] == "skanomaly" and private and words[1] != part:
+            found.append(f"line {line}: {'.'.join(words)}")
+    return found
+
+
 def is_private(module, name):
     words = module.split(".")[1:] + ([name] if name else [])
     return any(word.startswith("_") for word in words)
@@ -104,6 +117,12 @@ def test_private_names_of_scikit_learn_are_imported_by_validation_alone(path):
         if module.split(".")[0] == "sklearn" and is_private(module, name)
     ]
     assert not wrong
+
+
+@every_module
+def test_private_modules_and_names_are_imported_within_their_part_alone(path):
+    part = name_of(path).split(".")[0]
+    assert not private_imports_from_other_parts(path, part)
 
 
 @every_module
@@ -155,3 +174,22 @@ def test_imports_are_read_in_all_their_forms(tmp_path, source, expected):
 )
 def test_private_names_are_told_from_public_ones(module, name, private):
     assert is_private(module, name) is private
+
+
+@pytest.mark.parametrize(
+    ("source", "part", "refused"),
+    [
+        ("from skanomaly.displays._axes import make_axes", "cli", True),
+        ("from skanomaly.displays import _axes", "cli", True),
+        ("import skanomaly.displays._axes", "cli", True),
+        ("def late():\n    from skanomaly.sequences import _rank", "displays", True),
+        ("from skanomaly.displays._axes import make_axes", "displays", False),
+        ("from skanomaly.displays.plotting import add_legend", "cli", False),
+        ("from skanomaly._backend import load_keras", "cli", False),
+        ("from numpy import _core", "cli", False),
+    ],
+)
+def test_private_imports_from_other_parts_are_found(tmp_path, source, part, refused):
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert bool(private_imports_from_other_parts(path, part)) is refused

@@ -4,7 +4,15 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skanomaly import LSTMAutoencoder, PersistenceDetector, Seq2SeqLSTMAutoencoder
+from skanomaly import (
+    LinearForecaster,
+    LSTMAutoencoder,
+    LSTMForecaster,
+    MeanDetector,
+    PersistenceDetector,
+    Seq2SeqLSTMAutoencoder,
+    VariationalLSTMAutoencoder,
+)
 from skanomaly.preprocessing import Differencer, SequenceTransformer
 
 TINY = {"window_size": 4, "hidden_units": 2, "max_epochs": 1, "random_state": 0}
@@ -15,7 +23,7 @@ ORDER_MATTERS = dict.fromkeys(
 
 
 def expected_failed_checks(estimator):
-    if isinstance(estimator, (Differencer, PersistenceDetector)):
+    if isinstance(estimator, (Differencer, LinearForecaster, PersistenceDetector)):
         return ORDER_MATTERS
     return ORDER_MATTERS if getattr(estimator, "window_size", 1) > 1 else {}
 
@@ -26,11 +34,18 @@ def expected_failed_checks(estimator):
 @pytest.mark.contract
 @parametrize_with_checks(
     [
+        MeanDetector(),
         PersistenceDetector(),
+        LinearForecaster(lags=1),
+        LinearForecaster(lags=(1, 3)),
         LSTMAutoencoder(**TINY),
         LSTMAutoencoder(**TINY | {"window_size": 1}),
         Seq2SeqLSTMAutoencoder(**TINY),
         Seq2SeqLSTMAutoencoder(**TINY | {"window_size": 1}),
+        LSTMForecaster(**TINY),
+        LSTMForecaster(**TINY | {"window_size": 1}),
+        VariationalLSTMAutoencoder(**TINY),
+        VariationalLSTMAutoencoder(**TINY | {"window_size": 1}),
         Differencer(),
         SequenceTransformer(StandardScaler()),
     ],

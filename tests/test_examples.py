@@ -8,14 +8,23 @@ import numpy as np
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
 
-def test_practitioners_question(capsys):
+def test_practitioners_question(capsys, tmp_path):
     main = runpy.run_path(str(EXAMPLES / "practitioners_question.py"))["main"]
-    results = main(["--small", "--epochs", "2", "--quiet"])
-    assert len(results) == 8
-    assert all(np.isfinite(value).all() for value in results.values())
+    rows = main(["--small", "--epochs", "2", "--quiet", "--save", str(tmp_path)])
+    mse = {(row["data"], row["model"]): row["mse"] for row in rows}
+    verdict = {(row["data"], row["model"]): row["verdict"] for row in rows}
+    assert len(mse) == 10
+    assert np.isfinite(list(mse.values())).all()
     # Of uncorrelated noise a difference has twice the variance, and its difference three times
     # that: what persistence must lose against the mean on differenced data.
-    assert results["differenced", "mean"][0] < results["differenced", "persistence"][0]
+    assert mse["differenced", "mean"] < mse["differenced", "persistence"]
+    assert mse["differenced", "linear"] < mse["differenced", "mean"]
+    for data in ("raw", "differenced"):
+        assert verdict[data, "persistence"] == "copies its input"
+        assert verdict[data, "mean"] == "barely better than the mean"
     printed = capsys.readouterr().out
-    assert "MSE on normal test steps" in printed
-    assert f"{results['raw', 'Model 1'][0]:.4f}" in printed
+    assert f"{mse['raw', 'Model 1']:.4f}" in printed
+    table = (tmp_path / "practitioners-question.csv").read_text().splitlines()
+    assert table[0] == ("data,model,mse,explained,noise_returned,verdict,ap_squared,ap_smoothed")
+    assert len(table) == 11
+    assert len(list(tmp_path.glob("practitioner-*.png"))) == 4

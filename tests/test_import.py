@@ -33,8 +33,9 @@ def loaded_by_scikit_learn():
     [
         "import skanomaly",
         "from skanomaly import LSTMAutoencoder, PersistenceDetector, Seq2SeqLSTMAutoencoder",
+        "from skanomaly import LSTMForecaster, VariationalLSTMAutoencoder, LinearForecaster",
         "import skanomaly.preprocessing, skanomaly.thresholds, skanomaly.datasets",
-        "import skanomaly.displays",
+        "import skanomaly.displays, skanomaly.inspection",
         "import skanomaly.cli",
         # The baseline needs no network, from fit to labels.
         "from skanomaly import PersistenceDetector as P; P().fit_predict([[0.0], [1.0], [0.0]])",

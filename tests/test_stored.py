@@ -72,7 +72,6 @@ def assert_equal(a, b):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.contract
 @detectors
 @stores
 @pytest.mark.parametrize("form", ["series", "panel", "ragged"])

@@ -3,34 +3,52 @@
 A practitioner compared two LSTM autoencoders on flights, and found the first too good to be true.
 Model 1 (``LSTMAutoencoder``): the decoder reads the encoder's whole output and starts from its
 state. Model 2 (``Seq2SeqLSTMAutoencoder``): everything must pass through the encoder's last
-state. The question can only be asked beside a baseline: persistence, which expects every value to
-be what it was one time step before. The mean of the training flights, which knows nothing of time,
-is printed too: differences scatter around zero, so that on them the mean alone beats persistence.
+state. The question can only be asked beside baselines: persistence, which expects every value to
+be what it was one time step before; the mean, which knows nothing of time; and a linear forecaster.
 
-This repeats the comparison on generated flights, raw and differenced, and prints the mean squared
-error (MSE) of each on the test flights without anomalies, and how well it ranks the labelled
-anomalies (average precision over time steps).
+This repeats the comparison on generated flights, raw and differenced. For each it prints
+
+- the mean squared error (MSE) on the time steps of the test flights without anomalies,
+- the share of the variance of normal flights that is explained, the share of white noise that
+  comes back, and the verdict (``skanomaly.inspection.identity_report``),
+- how well the labelled anomalies are ranked, as average precision over time steps: by plain squared
+  errors, and by standardised and smoothed ones.
 
     python practitioners_question.py                 # a few minutes
     python practitioners_question.py --epochs 200    # as many epochs as the practitioner
     python practitioners_question.py --small         # seconds, for a look
+
+With ``--save FOLDER`` the table is saved as CSV, beside pictures of reconstructions and of the
+report on Model 1.
 """
 
 import argparse
+import csv
+from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 
-from skanomaly import LSTMAutoencoder, PersistenceDetector, Seq2SeqLSTMAutoencoder
+from skanomaly import (
+    LinearForecaster,
+    LSTMAutoencoder,
+    MeanDetector,
+    PersistenceDetector,
+    Seq2SeqLSTMAutoencoder,
+)
 from skanomaly.datasets import make_flights
+from skanomaly.inspection import identity_report
 from skanomaly.preprocessing import Differencer
 
 SMALL = {"n_train": 12, "n_test": 6, "n_timesteps": 120, "n_features": 6}
+SCORES = {"score_norm": "standardised", "smoothing": "exponential", "smoothing_span": 8}
+# Model 1 on a flight of its own: the first features, around an anomaly.
+SHOWN_FEATURES = 3
 
 
 def make_models(epochs, units, verbose):
-    """Make the practitioner's two models and the baseline."""
+    """Make the practitioner's two models and the baselines."""
     options = {
         "window_size": None,  # whole flights
         "hidden_units": units,
@@ -40,39 +58,90 @@ def make_models(epochs, units, verbose):
         "verbose": verbose,
     }
     return {
-        "Model 1": LSTMAutoencoder(**options),
-        "Model 2": Seq2SeqLSTMAutoencoder(**options),
-        "persistence": PersistenceDetector(),
+        "Model 1": LSTMAutoencoder(**options, **SCORES),
+        "Model 2": Seq2SeqLSTMAutoencoder(**options, **SCORES),
+        "persistence": PersistenceDetector(**SCORES),
+        "mean": MeanDetector(**SCORES),
+        "linear": LinearForecaster(**SCORES),
     }
 
 
 def compare(flights, models):
-    """Fit every model on raw and on differenced flights; return {(data, model): (MSE, AP)}."""
-    normal = flights.y_test == 1
-    results = {}
+    """Fit every model on raw and on differenced flights; return rows and fitted pipelines."""
+    anomalous = flights.y_test == -1
+    rows, fitted = [], {}
     for data, first_step in {"raw": "passthrough", "differenced": Differencer()}.items():
         for name, model in models.items():
             pipeline = make_pipeline(first_step, model).fit(flights.X_train)
-            steps = pipeline[:-1].transform(flights.X_test)
-            scores = pipeline[-1].score_timesteps(steps)
-            mse = -scores[normal].mean()
-            precision = average_precision_score(~normal.ravel(), -scores.ravel())
-            results[data, name] = mse, precision
-        mean = pipeline[:-1].transform(flights.X_train).mean(axis=(0, 1))
-        errors = np.square(steps - mean).mean(axis=-1)
-        precision = average_precision_score(~normal.ravel(), errors.ravel())
-        results[data, "mean"] = errors[normal].mean(), precision
-    return results
+            steps, detector = pipeline[:-1].transform(flights.X_test), pipeline[-1]
+            squared = np.square(steps - detector.reconstruct(steps)).mean(axis=-1)
+            report = identity_report(
+                detector, pipeline[:-1].transform(flights.X_train), random_state=0
+            )
+            rows.append(
+                {
+                    "data": data,
+                    "model": name,
+                    "mse": squared[~anomalous].mean(),
+                    "explained": report.explained,
+                    "noise_returned": report.copied,
+                    "verdict": report.verdict,
+                    "ap_squared": average_precision_score(anomalous.ravel(), squared.ravel()),
+                    "ap_smoothed": average_precision_score(
+                        anomalous.ravel(), -detector.score_timesteps(steps).ravel()
+                    ),
+                }
+            )
+            fitted[data, name] = pipeline, report
+    return rows, fitted
 
 
-def print_table(results):
-    """Print one row per form of the data, as the practitioner did."""
-    models = list(dict.fromkeys(name for _, name in results))
-    for title, which in (("MSE on normal test steps", 0), ("average precision", 1)):
-        print(f"\n{title:<26}" + "".join(f"{name:>14}" for name in models))
-        for data in ("raw", "differenced"):
-            row = "".join(f"{results[data, name][which]:>14.4f}" for name in models)
-            print(f"{data:<26}{row}")
+def print_table(rows):
+    """Print one row per model and form of the data."""
+    print(
+        f"\n{'':<27}{'MSE':>8}{'explained':>11}{'noise back':>12}  {'AP':>6}{'AP smoothed':>13}"
+        "  verdict"
+    )
+    for row in rows:
+        print(
+            f"{row['data']:<14}{row['model']:<13}{row['mse']:8.4f}{row['explained']:11.0%}"
+            f"{row['noise_returned']:12.0%}  {row['ap_squared']:6.3f}{row['ap_smoothed']:13.3f}"
+            f"  {row['verdict']}"
+        )
+
+
+def save(folder, rows, fitted, flights):
+    """Save the table and the pictures."""
+    from matplotlib.figure import Figure
+
+    from skanomaly.displays import IdentityDisplay, ReconstructionDisplay
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "practitioners-question.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(
+            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
+        )
+    for data in ("raw", "differenced"):
+        figure = Figure(figsize=(12, 5), layout="constrained")
+        halves = figure.subfigures(1, 2)
+        for half, name in zip(halves, ("Model 1", "Model 2"), strict=True):
+            pipeline, _ = fitted[data, name]
+            ReconstructionDisplay.from_estimator(
+                pipeline,
+                flights.X_test,
+                series=0,
+                features=list(range(SHOWN_FEATURES)),
+                feature_names=flights.feature_names,
+                name=f"{name}, {data}",
+                ax=half,
+            )
+        figure.savefig(folder / f"practitioner-{data}.png", dpi=90)
+        figure = Figure(figsize=(10, 5), layout="constrained")
+        IdentityDisplay.from_report(fitted[data, "Model 1"][1], ax=figure)
+        figure.savefig(folder / f"practitioner-identity-{data}.png", dpi=90)
 
 
 def main(argv=None):
@@ -83,15 +152,18 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="random state of the flights")
     parser.add_argument("--small", action="store_true", help="few, short flights")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument("--save", metavar="FOLDER", help="where to save table and pictures")
     options = parser.parse_args(argv)
 
     flights = make_flights(random_state=options.seed, **(SMALL if options.small else {}))
     anomalous = np.mean(flights.y_test == -1)
     print(f"train {flights.X_train.shape}, test {flights.X_test.shape}, {anomalous:.1%} anomalous")
     models = make_models(options.epochs, options.units, verbose=not options.quiet)
-    results = compare(flights, models)
-    print_table(results)
-    return results
+    rows, fitted = compare(flights, models)
+    print_table(rows)
+    if options.save:
+        save(options.save, rows, fitted, flights)
+    return rows
 
 
 if __name__ == "__main__":
