@@ -5,6 +5,7 @@ from skanomaly.detectors._lstm import (
     LSTM_PARAMETERS_DOC,
     LSTM_REFERENCES_DOC,
     TEACHER_FORCING_DOC,
+    TEACHER_FORCING_REFERENCE_DOC,
     BaseLSTMDetector,
 )
 
@@ -48,6 +49,7 @@ class LSTMAutoencoder(BaseLSTMDetector):
     .. [1] S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (8),
        1735-1780, 1997.
     {LSTM_REFERENCES_DOC}
+    {TEACHER_FORCING_REFERENCE_DOC}
 
     Examples
     --------

@@ -475,7 +475,7 @@ def _keeping(blocks, sequences, kept):
     every = -(-sequences.n_timesteps * sequences.n_features // _RESIDUALS)
     done = 0
     for block in blocks:
-        kept.append(block[-done % every :: every])
+        kept.append(block[-done % every :: every].copy())  # a view would keep the block
         done += len(block)
         yield block
 
@@ -487,7 +487,7 @@ def _scores_to_fit(sequences, blocks, every):
     def passing():
         nonlocal done
         for scores in blocks:
-            kept.append(scores[-done % every :: every])
+            kept.append(scores[-done % every :: every].copy())
             done += len(scores)
             yield scores
 

@@ -4,7 +4,12 @@ from numbers import Integral
 
 import numpy as np
 
-from skanomaly.detectors._lstm import LSTM_ATTRIBUTES_DOC, LSTM_PARAMETERS_DOC, BaseLSTMDetector
+from skanomaly.detectors._lstm import (
+    LSTM_ATTRIBUTES_DOC,
+    LSTM_PARAMETERS_DOC,
+    LSTM_REFERENCES_DOC,
+    BaseLSTMDetector,
+)
 from skanomaly.validation import Interval
 
 __all__ = ["LSTMForecaster"]
@@ -69,6 +74,7 @@ class LSTMForecaster(BaseLSTMDetector):
     ----------
     .. [1] P. Malhotra et al., "Long short term memory networks for anomaly detection in time
        series", European Symposium on Artificial Neural Networks (ESANN), 2015.
+    {LSTM_REFERENCES_DOC}
 
     Examples
     --------

@@ -24,6 +24,7 @@ __all__ = [
     "LSTM_PARAMETERS_DOC",
     "LSTM_REFERENCES_DOC",
     "TEACHER_FORCING_DOC",
+    "TEACHER_FORCING_REFERENCE_DOC",
     "BaseLSTMDetector",
 ]
 
@@ -115,15 +116,17 @@ LSTM_ATTRIBUTES_DOC = f"""weights_ : list of ndarray
 LSTM_REFERENCES_DOC = """.. [Ba2016] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer
        normalization", arXiv:1607.06450, 2016.
     .. [Lak2017] B. Lakshminarayanan, A. Pritzel and C. Blundell, "Simple and scalable predictive
-       uncertainty estimation using deep ensembles", NeurIPS 2017.
-    .. [Mal2016] P. Malhotra et al., "LSTM-based encoder-decoder for multi-sensor anomaly
-       detection", ICML 2016 Anomaly Detection Workshop, arXiv:1607.00148."""
+       uncertainty estimation using deep ensembles", NeurIPS 2017."""
 
 #: Why no LSTM detector has a parameter teacher_forcing, for the notes of the classes.
 TEACHER_FORCING_DOC = """There is no teacher forcing: the decoder is never given the true previous
     value, as it is in the training of [Mal2016]_. A decoder that is given it learns to repeat it
     with a small change, so that little need pass through the code, and meets its own mistakes for
     the first time when it scores."""
+
+#: What that cites.
+TEACHER_FORCING_REFERENCE_DOC = """.. [Mal2016] P. Malhotra et al., "LSTM-based encoder-decoder for
+       multi-sensor anomaly detection", ICML 2016 Anomaly Detection Workshop, arXiv:1607.00148."""
 
 
 class BaseLSTMDetector(BaseDetector):

@@ -5,6 +5,7 @@ from skanomaly.detectors._lstm import (
     LSTM_PARAMETERS_DOC,
     LSTM_REFERENCES_DOC,
     TEACHER_FORCING_DOC,
+    TEACHER_FORCING_REFERENCE_DOC,
     BaseLSTMDetector,
 )
 
@@ -47,6 +48,7 @@ class Seq2SeqLSTMAutoencoder(BaseLSTMDetector):
     References
     ----------
     {LSTM_REFERENCES_DOC}
+    {TEACHER_FORCING_REFERENCE_DOC}
 
     Examples
     --------

@@ -5,7 +5,14 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skanomaly.detectors._lstm import LSTM_ATTRIBUTES_DOC, LSTM_PARAMETERS_DOC, BaseLSTMDetector
+from skanomaly.detectors._lstm import (
+    LSTM_ATTRIBUTES_DOC,
+    LSTM_PARAMETERS_DOC,
+    LSTM_REFERENCES_DOC,
+    TEACHER_FORCING_DOC,
+    TEACHER_FORCING_REFERENCE_DOC,
+    BaseLSTMDetector,
+)
 from skanomaly.validation import Interval, StrOptions
 
 __all__ = ["VariationalLSTMAutoencoder"]
@@ -17,8 +24,8 @@ _PARAMETERS_DOC = (
     LSTM_PARAMETERS_DOC.replace(_LOSS_DOC, "")
     .replace("weights, order of windows, dropout", "weights, order of windows, latents, dropout")
     .replace(
-        "What makes a residual an error: its square,",
-        "What makes a deviance residual (see Notes) an error: its square,",
+        "What makes a residual r an error.",
+        "What makes a deviance residual r (see Notes) an error.",
     )
 )
 
@@ -83,12 +90,16 @@ class VariationalLSTMAutoencoder(BaseLSTMDetector):
     kept within -10 and 10. Draws in training come from the backend, so that results are the same
     again on each backend, but differ between backends.
 
+    {TEACHER_FORCING_DOC}
+
     References
     ----------
     .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014,
        arXiv:1312.6114.
     .. [2] J. An and S. Cho, "Variational autoencoder based anomaly detection using reconstruction
        probability", Special Lecture on IE 2 (1), 1-18, 2015.
+    {LSTM_REFERENCES_DOC}
+    {TEACHER_FORCING_REFERENCE_DOC}
 
     Examples
     --------

@@ -18,7 +18,7 @@ _HALVINGS = 10
 class Counterfactual:
     """A changed series that raises no alarm in the interval, close to the original.
 
-    Attributes
+    Parameters
     ----------
     success : bool
         Whether no step of the interval is flagged any more.

@@ -19,7 +19,7 @@ __all__ = ["Counterfactual", "Explanation", "explain"]
 class Explanation:
     """What :func:`explain` found; prints as tables.
 
-    Attributes
+    Parameters
     ----------
     interval : tuple of int
         Start and stop, half-open.

@@ -60,7 +60,7 @@ _HARDLY_ANY = 0.1
 class IdentityReport:
     """What :func:`identity_report` found; prints as a table.
 
-    Attributes
+    Parameters
     ----------
     verdict : str
         "copies its input", "barely better than the mean" or "has learned structure".
@@ -101,7 +101,13 @@ class IdentityReport:
     n_features: int
 
     def to_dict(self):
-        """Return everything as nested dicts of strings and numbers."""
+        """Give everything as plain values.
+
+        Returns
+        -------
+        report : dict
+            Nested dicts of strings and numbers.
+        """
         return asdict(self)
 
     def _tables(self):
