@@ -271,9 +271,9 @@ def test_thresholds_of_long_data_come_from_an_even_part(score_norm, form, monkey
     monkeypatch.setattr(_base, "_RESIDUALS", 3000)
     part = clone(detector).fit(X)
     assert part.threshold_ != whole.threshold_
-    assert part.threshold_ == pytest.approx(whole.threshold_, rel=0.1)
-    assert part.step_threshold_ == pytest.approx(whole.step_threshold_, rel=0.05)
-    np.testing.assert_allclose(part.error_scale_, whole.error_scale_, rtol=0.05)
+    assert part.threshold_ == pytest.approx(whole.threshold_, rel=0.15)
+    assert part.step_threshold_ == pytest.approx(whole.step_threshold_, rel=0.15)
+    np.testing.assert_allclose(part.error_scale_, whole.error_scale_, rtol=0.1)
 
 
 MEMORY = """
