@@ -1,7 +1,7 @@
 """Time-series anomaly detection with LSTM autoencoders, the scikit-learn way.
 
 Detectors are imported from here, everything else from its subpackage:
-:mod:`skanomaly.preprocessing`, :mod:`skanomaly.thresholds`, :mod:`skanomaly.datasets`,
+:mod:`skanomaly.preprocessing`, :mod:`skanomaly.thresholds`, :mod:`skanomaly.metrics`, ...
 :mod:`skanomaly.displays`. Importing skanomaly loads no deep-learning library; fitting or scoring a
 network does.
 """
@@ -25,6 +25,7 @@ _SUBPACKAGES = (
     "displays",
     "exceptions",
     "inspection",
+    "metrics",
     "preprocessing",
     "thresholds",
 )

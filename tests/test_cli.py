@@ -395,14 +395,32 @@ def test_process_writes_files_and_exits_with_a_status(folder):
     assert process.returncode == 2
 
 
-def test_interrupted_process_exits_130(folder):
+# Where tests run in the background, they and their children inherit that interrupts are ignored.
+LISTEN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from skanomaly.cli import main
+raise SystemExit(main())
+"""
+
+
+def test_an_interrupt_ends_the_process(folder):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    process = run_process("detect", *TINY, "--epochs", "100000", env=environment)
-    for line in process.stderr:
-        if line.startswith("epoch"):
-            break
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    arguments = ["detect", *TINY, "--epochs", "100000"]
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTEN, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        try:
+            for line in process.stderr:
+                if line.startswith("epoch"):
+                    break
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGINT  # a shell says 130
     assert "Traceback" not in err

@@ -5,6 +5,7 @@ the extra ``cli`` can say in one line what to install.
 """
 
 import importlib.util
+import signal
 import sys
 
 __all__ = ["main"]
@@ -24,7 +25,7 @@ def main(argv=None):
     -------
     status : int
         0 when all went well, 2 for an error of the user, told in one line on standard error, and
-        130 after Ctrl-C.
+        130 after Ctrl-C, which ends a process of its own (`argv` is None) at once.
 
     Examples
     --------
@@ -42,6 +43,9 @@ def main(argv=None):
             )
             return 2
     try:
+        if argv is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # End at once: XLA may lose the exception that Python would raise instead.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         from skanomaly.cli._group import run
 
         return run(argv)
