@@ -1,7 +1,8 @@
 """Time-series anomaly detection with LSTM autoencoders, the scikit-learn way.
 
 Detectors are imported from here, everything else from its subpackage:
-:mod:`skanomaly.preprocessing`, :mod:`skanomaly.thresholds`, :mod:`skanomaly.metrics`, ...
+:mod:`skanomaly.preprocessing`, :mod:`skanomaly.thresholds`, :mod:`skanomaly.metrics`,
+:mod:`skanomaly.model_selection`, :mod:`skanomaly.inspection`, :mod:`skanomaly.datasets`,
 :mod:`skanomaly.displays`. Importing skanomaly loads no deep-learning library; fitting or scoring a
 network does.
 """

@@ -2,14 +2,7 @@
 
 import numpy as np
 
-__all__ = [
-    "LABELS_DOC",
-    "SCORES_DOC",
-    "read_labels",
-    "read_pair",
-    "read_scores",
-    "to_outlier_labels",
-]
+__all__ = ["LABELS_DOC", "SCORES_DOC", "read_labels", "read_pair", "read_scores"]
 
 #: What metrics take, for their docstrings.
 LABELS_DOC = """array-like of shape (n_timesteps,) or (n_series, n_timesteps), or list of such
