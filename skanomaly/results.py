@@ -4,7 +4,7 @@ import numpy as np
 
 from skanomaly.stored import is_stored
 
-__all__ = ["check_out", "collect", "sample_means"]
+__all__ = ["check_out", "collect", "deliver", "sample_means"]
 
 # Steps of a series that are added up at once: fixed, so that a mean never depends on the blocks.
 _PART = 2**16
@@ -43,6 +43,14 @@ def collect(sequences, blocks, out=None, dtype=np.float64):
         return out
     for start, block in _numbered(blocks):
         _write(sequences, start, block, out)
+    return out
+
+
+def deliver(result, out):
+    """Write a whole result into `out`, if there is one, and return what holds it."""
+    if out is None:
+        return result
+    out[:] = result
     return out
 
 

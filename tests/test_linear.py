@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from skanomaly import LinearForecaster, MeanDetector, PersistenceDetector, sequences
 from skanomaly.datasets import make_series
-from skanomaly.detectors import _linear, _mean
+from skanomaly.detectors import _linear, _moments
 
 LAGS = [(1,), (1, 2), (3, 1, 7), (5,)]
 
@@ -394,7 +394,7 @@ def test_blocks_do_not_matter(detector, change, monkeypatch):
             np.testing.assert_array_equal(found.score_samples(form), expected.score_samples(form))
         with monkeypatch.context() as patch:  # how it is added up
             patch.setattr(_linear, "_BLOCK", 64)
-            patch.setattr(_mean, "_BLOCK", 50)
+            patch.setattr(_moments, "_BLOCK", 50)
             found = clone(detector).fit(form)
             np.testing.assert_allclose(
                 found.score_samples(form), expected.score_samples(form), rtol=1e-7, atol=1e-9
@@ -462,13 +462,13 @@ def test_it_finds_what_persistence_cannot():
 
 
 def test_the_mean_is_exact_beside_a_huge_offset(monkeypatch):
-    monkeypatch.setattr(_mean, "_BLOCK", 1000)
+    monkeypatch.setattr(_moments, "_BLOCK", 1000)
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(50_000, 2)) + [1e6, -3.0]).astype(np.float32)
     X[rng.random(X.shape) < 0.1] = np.nan
     expected = [math.fsum(x[~np.isnan(x)].tolist()) / (~np.isnan(x)).sum() for x in X.T]
     np.testing.assert_allclose(MeanDetector().fit(X).mean_, expected, rtol=1e-15)
-    moments = _mean.RunningMoments(2)
+    moments = _moments.RunningMoments(2)
     moments.add(sequences.check_sequences(MeanDetector(), X, reset=True))
     np.testing.assert_allclose(moments.std, np.nanstd(X.astype(np.float64), axis=0), rtol=1e-9)
 

@@ -10,7 +10,12 @@ from sklearn.base import clone
 from sklearn.covariance import shrunk_covariance
 from tiny import TINY, by_class, tiny_detectors
 
-from skanomaly import LSTMAutoencoder, PersistenceDetector, Seq2SeqLSTMAutoencoder
+from skanomaly import (
+    LSTMAutoencoder,
+    MeanDetector,
+    PersistenceDetector,
+    Seq2SeqLSTMAutoencoder,
+)
 from skanomaly.datasets import make_flights
 from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, step_scores
 from skanomaly.smoothing import Smoother
@@ -240,3 +245,34 @@ def test_a_copier_is_warned_of():
         PersistenceDetector(after_fit=warn_if_identity).fit(X)
     flights = make_flights(n_train=4, n_test=1, n_timesteps=200, n_features=4, random_state=0)
     LSTMAutoencoder(**TINY | {"max_epochs": 1}, after_fit=warn_if_identity).fit(flights.X_train)
+
+
+class _Counting(MeanDetector):
+    """Counts how often it learned and was asked what it expected."""
+
+    calls = 0
+
+    def _learn(self, sequences, partial):
+        self.calls += 1
+        return super()._learn(sequences, partial)
+
+    def _expected(self, sequences):
+        self.calls += 1
+        return super()._expected(sequences)
+
+
+def test_wrong_feature_weights_are_refused_before_learning(series):
+    detector = _Counting(feature_weights=[1, 1, 1])
+    for learn in (detector.fit, detector.partial_fit):
+        with pytest.raises(ValueError, match="feature_weights must be 2 numbers"):
+            learn(series)
+    assert detector.calls == 0
+
+
+def test_a_panel_is_refused_labels_before_scoring(series, panel):
+    detector = _Counting().fit(series)
+    before = detector.calls
+    for method in (detector.predict, detector.decision_function):
+        with pytest.raises(ValueError, match="X must be one series"):
+            method(panel)
+    assert detector.calls == before

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from skanomaly.results import check_out, collect, sample_means
+from skanomaly.results import check_out, collect, deliver, sample_means
 from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, step_scores
 from skanomaly.sequences import X_DOC, check_sequences
 from skanomaly.smoothing import SMOOTHINGS, Smoother
@@ -144,9 +144,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self : object
             The fitted detector.
         """
-        sequences = check_sequences(
-            self, X, reset=True, min_timesteps=2, observed=True, stored=True
-        )
+        sequences = self._check_training(X, reset=True)
         self._start(sequences)
         held_out = self._learn(sequences, partial=False)
         self._calibrate(sequences, held_out)
@@ -174,13 +172,18 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             The detector.
         """
         first = not hasattr(self, "error_scale_")
-        sequences = check_sequences(
-            self, X, reset=first, min_timesteps=2, observed=True, stored=True
-        )
+        sequences = self._check_training(X, reset=first)
         if first:
             self._start(sequences)
         self._learn(sequences, partial=True)
         return self._calibrate(sequences)
+
+    def _check_training(self, X, reset):
+        sequences = check_sequences(
+            self, X, reset=reset, min_timesteps=2, observed=True, stored=True
+        )
+        self._check_feature_weights()
+        return sequences
 
     def _calibrate(self, sequences, held_out=None):
         """Set error norm and thresholds from the residuals of the training series."""
@@ -189,13 +192,12 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         errors, kept = self._errors(sequences, self._norm), []
         if self._norm.must_learn:
             unseen = sequences if held_out is None else _calibration_part(held_out)
-            for _ in _keeping(self._errors(unseen, np.asarray), unseen, kept):
+            for _ in _keeping(self._errors(unseen, np.asarray), _residuals_apart(unseen), kept):
                 pass
             self._norm.fit(np.concatenate(kept))
         else:
-            errors = _keeping(errors, sequences, kept)
-        every = -(-sequences.n_timesteps // _CALIBRATION_STEPS)
-        steps, samples = _scores_to_fit(sequences, self._step_blocks(sequences, errors), every)
+            errors = _keeping(errors, _residuals_apart(sequences), kept)
+        steps, samples = _scores_to_fit(sequences, self._step_blocks(sequences, errors))
         self.error_scale_ = self._norm.scale
         if self.error_scale_ is None:
             self.error_scale_ = error_scale(self._norm.undo(np.concatenate(kept)))
@@ -278,7 +280,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         scores : ndarray of shape (n_timesteps,) or (n_series,), float64
             Minus the mean error over the features, for a panel also over the time steps.
         """
-        return self._sample_result(X, out, lambda scores, _: -scores)
+        return self._sample_result(self._check(X), out, np.negative)
 
     @_with_docs
     def decision_function(self, X, out=None):
@@ -301,9 +303,9 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             If X is a panel and the detector was fitted on one series, which tells nothing about
             how the scores of whole series vary.
         """
-        return self._sample_result(
-            X, out, lambda scores, sequences: self._threshold_for(sequences) - scores
-        )
+        sequences = self._check(X)
+        threshold = self._threshold_for(sequences)
+        return self._sample_result(sequences, out, lambda scores: threshold - scores)
 
     @_with_docs
     def predict(self, X, out=None):
@@ -319,22 +321,18 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         labels : ndarray of shape (n_timesteps,) or (n_series,), int
             -1 for anomalies, where ``decision_function`` is negative; +1 for the rest.
         """
-        return self._sample_result(
-            X, out, lambda scores, sequences: _labels(scores, self._threshold_for(sequences)), int
-        )
-
-    def _sample_result(self, X, out, finish, dtype=np.float64):
-        """Return what `finish(scores, sequences)` makes of the scores of samples."""
         sequences = self._check(X)
+        threshold = self._threshold_for(sequences)
+        return self._sample_result(sequences, out, lambda scores: _labels(scores, threshold), int)
+
+    def _sample_result(self, sequences, out, finish, dtype=np.float64):
+        """Return what `finish(scores)` makes of the scores of samples."""
         check_out(out, sequences, of="sample", dtype=dtype)
-        blocks = (finish(scores, sequences) for scores in self._sample_scores(sequences))
+        blocks = (finish(scores) for scores in self._sample_scores(sequences))
         if sequences.nesting == "series":
             return collect(sequences, blocks, out, dtype)
         (result,) = blocks
-        if out is None:
-            return result
-        out[:] = result
-        return out
+        return deliver(result, out)
 
     def _step_result(self, X, out, finish, dtype=np.float64):
         """Return what `finish(scores)` makes of the scores of time steps."""
@@ -470,9 +468,13 @@ def _calibration_part(sequences):
     return sequences.take([(offsets[i], offsets[i + 1]) for i in chosen], copy=False)
 
 
-def _keeping(blocks, sequences, kept):
+def _residuals_apart(sequences):
+    """Return how far apart the time steps are whose residuals are kept."""
+    return -(-sequences.n_timesteps * sequences.n_features // _RESIDUALS)
+
+
+def _keeping(blocks, every, kept):
     """Pass on blocks of consecutive rows, and append to `kept` each so many-th row."""
-    every = -(-sequences.n_timesteps * sequences.n_features // _RESIDUALS)
     done = 0
     for block in blocks:
         kept.append(block[-done % every :: every].copy())  # a view would keep the block
@@ -480,25 +482,17 @@ def _keeping(blocks, sequences, kept):
         yield block
 
 
-def _scores_to_fit(sequences, blocks, every):
-    """Return scores of time steps, each so many-th of them, and of samples."""
-    kept, done = [], 0
-
-    def passing():
-        nonlocal done
-        for scores in blocks:
-            kept.append(scores[-done % every :: every].copy())
-            done += len(scores)
-            yield scores
-
-    if sequences.nesting == "series":
-        for _ in passing():
-            pass
-        steps = samples = np.concatenate(kept)
-    else:
-        samples = sample_means(sequences, passing())
-        steps = np.concatenate(kept)
-    return steps, samples
+def _scores_to_fit(sequences, blocks):
+    """Return scores of an even part of the time steps, and of samples."""
+    kept = []
+    blocks = _keeping(blocks, -(-sequences.n_timesteps // _CALIBRATION_STEPS), kept)
+    if sequences.nesting != "series":
+        samples = sample_means(sequences, blocks)
+        return np.concatenate(kept), samples
+    for _ in blocks:
+        pass
+    steps = np.concatenate(kept)
+    return steps, steps
 
 
 def _fit_threshold(selector, scores):

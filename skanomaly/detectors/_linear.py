@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, eigh, solve_triangular
 
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
-from skanomaly.detectors._mean import RunningMoments, even_blocks
+from skanomaly.detectors._moments import RunningMoments, even_blocks
 from skanomaly.validation import Interval, StrOptions
 from skanomaly.windows import carry_forward
 

@@ -12,7 +12,7 @@ from skanomaly.aggregation import AGGREGATIONS, aggregate
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector, _with_docs
 from skanomaly.exceptions import WindowSizeWarning
 from skanomaly.preprocessing import suggest_window_size
-from skanomaly.results import check_out
+from skanomaly.results import check_out, deliver
 from skanomaly.sequences import split_validation
 from skanomaly.validation import HasMethods, Interval, StrOptions
 from skanomaly.windows import Windows
@@ -237,7 +237,7 @@ class BaseLSTMDetector(BaseDetector):
 
     @abstractmethod
     def _architecture(self):
-        """Return the name of the function in skanomaly.networks and its own options, a dict."""
+        """Return the name of a function in skanomaly.architectures and its own options, a dict."""
 
     def _network(self, window_size, masked):
         """Describe the network that reads windows of the given size."""
@@ -436,11 +436,7 @@ class BaseLSTMDetector(BaseDetector):
             change = scores - mean
             mean = mean + change / (i + 1)
             squares = squares + change * (scores - mean)
-        std = np.sqrt(squares / self.n_estimators)
-        if out is None:
-            return std
-        out[:] = std
-        return out
+        return deliver(np.sqrt(squares / self.n_estimators), out)
 
     def _member(self, i):
         """Return a copy that has network i alone, and thresholds and scales of the ensemble."""

@@ -9,6 +9,8 @@ from skanomaly.displays._palette import LINE, PALE, RECONSTRUCTION, REFERENCE
 from skanomaly.displays.plotting import import_matplotlib
 from skanomaly.inspection import IdentityReport
 
+# Ratio of the limits of an axis up to which ticks at 2 and 5 find room.
+_ALL_TICKS = 200
 _BAR_HEIGHT = 0.7
 _LOWEST_R2 = -1.0
 _LETTERS_PER_INCH = 16
@@ -223,6 +225,11 @@ def _draw_errors(ax, relative):
         row += 1.2
     ax.axvline(1, color=REFERENCE, linewidth=1.0)
     ax.set_xscale("log")
+    ticker = import_matplotlib().ticker
+    subs = (1.0, 2.0, 5.0) if high / low < _ALL_TICKS else (1.0,)
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=subs, numticks=8))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())
     ax.set_xlim(low, high)
     ax.set_ylim(row - 0.5, -0.7)
     ax.set_yticks(ticks, names)
