@@ -98,7 +98,16 @@ def _later(x, n_steps, fill):
 
 
 def variational_autoencoder(
-    x, mask, n_outputs, *, hidden_units, latent_dim, n_samples, bidirectional=False, **layers
+    x,
+    mask,
+    n_outputs,
+    *,
+    hidden_units,
+    latent_dim,
+    n_samples,
+    bidirectional=False,
+    n_members=1,
+    **layers,
 ):
     """Gaussian latent between encoder and decoder: (batch, time, 2 * n_outputs + 1).
 
@@ -108,11 +117,13 @@ def variational_autoencoder(
     last: (batch, time, 3 * n_outputs + 1).
     """
     ops = keras.ops
+    layers = layers | {"n_members": n_members}
     encoded, _ = _encode(
         x, mask, hidden_units, bidirectional=bidirectional, return_sequences=False, **layers
     )
     mean, log_variance = (
-        _dense(name, latent_dim)(encoded) for name in ("latent_mean", "latent_log_variance")
+        _dense(name, latent_dim, n_members)(encoded)
+        for name in ("latent_mean", "latent_log_variance")
     )
     log_variance = bounded(log_variance)
     deviation, steps = ops.exp(log_variance / 2), ops.ones_like(x[:, :, :1])
@@ -129,7 +140,7 @@ def variational_autoencoder(
     # No mask: padding comes last, after all that the decoder says of the window.
     said = _decode(code, None, None, n_outputs, hidden_units, **layers)
     rest = [
-        LogVariance(n_outputs, dtype="float32", name="log_variance")(steps),
+        LogVariance(n_outputs, n_members, dtype="float32", name="log_variance")(steps),
         _share_of_values(_divergence(mean, log_variance), steps, mask, n_outputs),
     ]
     if n_samples:

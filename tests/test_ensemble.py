@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from tiny import DETERMINISTIC, TINY
+from tiny import NETWORKS, TINY
 
 from skanomaly import LSTMAutoencoder, Seq2SeqLSTMAutoencoder, VariationalLSTMAutoencoder
 from skanomaly._backend import load_keras
@@ -13,7 +13,6 @@ from skanomaly.layers import EnsembleLSTM
 
 pytestmark = pytest.mark.contract
 
-networks = pytest.mark.parametrize("network", DETERMINISTIC)
 THREE = TINY | {"n_estimators": 3}
 
 
@@ -125,7 +124,7 @@ def test_one_network_has_no_spread(series):
 RANDOM = {"dropout": 0.2, "recurrent_dropout": 0.1, "noise_std": 0.1}
 
 
-@networks
+@pytest.mark.parametrize("network", NETWORKS)
 def test_ensembles_are_deterministic(network, series):
     detector = network(**THREE, **RANDOM).fit(series)
     again = pickle.loads(pickle.dumps(clone(detector).fit(series)))
@@ -210,6 +209,27 @@ def test_bad_numbers_of_members_are_refused(series):
         LSTMAutoencoder(**TINY | {"n_estimators": 0}).fit(series)
 
 
-def test_variational_networks_refuse_ensembles(series):
-    with pytest.raises(ValueError, match="n_estimators must be 1 for VariationalLSTM.*got 2. Use"):
-        VariationalLSTMAutoencoder(**TINY, n_estimators=2).fit(series)
+@pytest.mark.parametrize("score_by", ["elbo", "reconstruction_probability"])
+def test_variational_members_score_as_networks_alone(score_by, series):
+    X, options = gapped(series), {"score_by": score_by, "n_samples": 3, "latent_dim": 2}
+    ensemble = VariationalLSTMAutoencoder(**THREE, **options).fit(X)
+    members = []
+    for i in range(3):
+        member = VariationalLSTMAutoencoder(**TINY | {"max_epochs": 0}, **options).fit(X)
+        member.weights_ = [w[i] for w in ensemble.weights_]
+        members.append(member)
+    for name in ("score_features", "reconstruct"):
+        said = [getattr(member, name)(X) for member in members]
+        assert not np.allclose(said[0], said[1], equal_nan=True)
+        np.testing.assert_allclose(
+            getattr(ensemble, name)(X), np.mean(said, axis=0), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_variational_members_draw_their_own_latents(series):
+    detector = VariationalLSTMAutoencoder(**THREE | {"max_epochs": 0}, kl_warmup=0).fit(series)
+    detector.weights_ = [np.stack([w[0]] * 3) for w in detector.weights_]
+    decoder = detector.partial_fit(series).weights_[-2]
+    assert not np.allclose(decoder[0], decoder[1], rtol=1e-4)
+    alone = VariationalLSTMAutoencoder(**TINY | {"max_epochs": 1}, kl_warmup=0).fit(series)
+    np.testing.assert_allclose(detector.history_["loss"], alone.history_["loss"], rtol=0.1)

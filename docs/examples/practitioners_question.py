@@ -45,7 +45,16 @@ from skanomaly.preprocessing import Differencer
 SMALL = {"n_train": 12, "n_test": 6, "n_timesteps": 120, "n_features": 6}
 # Chosen with the linear forecaster on flights of another random state.
 SCORES = {"score_norm": "mahalanobis", "smoothing": "exponential", "smoothing_span": 64}
-SHOWN_FEATURES = 3
+HEADINGS = {
+    "data": "data",
+    "model": "model",
+    "mse": "MSE",
+    "explained": "explained",
+    "noise_returned": "noise back",
+    "verdict": "verdict",
+    "ap_squared": "AP",
+    "ap_smoothed": "AP, Mahalanobis, smoothed",
+}
 
 
 def make_models(epochs, units, verbose):
@@ -111,6 +120,16 @@ def print_table(rows):
         )
 
 
+def choose_features(pipeline, X):
+    """Choose the features that a model reconstructs best, middling and worst, for its pictures."""
+    steps = pipeline[:-1].transform(X)
+    residuals = steps - pipeline[-1].reconstruct(steps)
+    variance = steps.var(axis=(0, 1))
+    moving = np.flatnonzero(variance > 0.01 * variance.max())  # settings may not change at all
+    order = moving[np.argsort(residuals.var(axis=(0, 1))[moving] / variance[moving])]
+    return [int(order[i]) for i in (0, len(order) // 2, -1)]
+
+
 def save(folder, rows, fitted, flights):
     """Save the table and the pictures."""
     from matplotlib.figure import Figure
@@ -120,21 +139,22 @@ def save(folder, rows, fitted, flights):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "practitioners-question.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(
-            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
-        )
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADINGS.values())
+        for row in rows:
+            values = [row[name] for name in HEADINGS]
+            writer.writerow([f"{v:.3g}" if isinstance(v, float) else v for v in values])
     for data in ("raw", "differenced"):
         figure = Figure(figsize=(12, 5), layout="constrained")
         halves = figure.subfigures(1, 2)
+        features = choose_features(fitted[data, "Model 1"][0], flights.X_test[:1])
         for half, name in zip(halves, ("Model 1", "Model 2"), strict=True):
             pipeline, _ = fitted[data, name]
             ReconstructionDisplay.from_estimator(
                 pipeline,
                 flights.X_test,
                 series=0,
-                features=list(range(SHOWN_FEATURES)),
+                features=features,
                 feature_names=flights.feature_names,
                 name=f"{name}, {data}",
                 ax=half,

@@ -178,22 +178,11 @@ class LSTMForecaster(BaseLSTMDetector):
             )
         return "forecaster", {"horizon": int(self.horizon)}
 
-    def _errors(self, sequences, measure):
-        def errors(x, y):
-            x, y = x[..., None, :], _by_lead(y, x.shape[-1])
-            if self.n_estimators == 1:
-                return _mean_over_leads(measure(x - y))
-            return _mean_over_leads(measure(x[..., None, :] - y)).mean(axis=-2)
+    def _errors_of(self, x, said, measure):
+        return _mean_over_leads(measure(x[..., None, :] - _by_lead(said, x.shape[-1])))
 
-        return self._per_step(sequences, errors, self.aggregation)
-
-    def _expected(self, sequences):
-        def expected(x, y):
-            y = _mean_over_leads(_by_lead(y, x.shape[-1]))
-            return y if self.n_estimators == 1 else y.mean(axis=-2)
-
-        how = self.aggregation if self.aggregation in ("median", "last") else "mean"
-        return self._per_step(sequences, expected, how)
+    def _reconstruction_of(self, x, said):
+        return _mean_over_leads(_by_lead(said, x.shape[-1]))
 
 
 def _by_lead(y, n_features):

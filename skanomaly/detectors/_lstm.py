@@ -470,10 +470,10 @@ class BaseLSTMDetector(BaseDetector):
         return said if windows.window_size is None else aggregate(windows, said, how)
 
     def _errors(self, sequences, measure):
-        def errors(x, y):
+        def errors(x, said):
             if self.n_estimators == 1:
-                return measure(x - y)
-            return measure(x[..., None, :] - y).mean(axis=-2)
+                return self._errors_of(x, said, measure)
+            return self._errors_of(x[..., None, :], said, measure).mean(axis=-2)
 
         return self._per_step(sequences, errors, self.aggregation)
 
@@ -481,10 +481,20 @@ class BaseLSTMDetector(BaseDetector):
         # No window is "the smallest reconstruction": min and max are about errors.
         how = self.aggregation if self.aggregation in ("median", "last") else "mean"
 
-        def expected(_, y):
+        def expected(x, said):
+            y = self._reconstruction_of(x, said)
             return y if self.n_estimators == 1 else y.mean(axis=-2)
 
         return self._per_step(sequences, expected, how)
+
+    # What a network says of a window is its reconstruction, unless a subclass knows better. For
+    # the networks of an ensemble both have one more axis, the last but one.
+
+    def _errors_of(self, x, said, measure):
+        return measure(x - said)
+
+    def _reconstruction_of(self, x, said):
+        return said
 
 
 def _engine():

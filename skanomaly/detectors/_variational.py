@@ -205,15 +205,6 @@ class VariationalLSTMAutoencoder(BaseLSTMDetector):
 
     _refuses_bidirectional = None
 
-    def _check_layers(self):
-        super()._check_layers()
-        if self.n_estimators > 1:
-            raise ValueError(
-                "n_estimators must be 1 for VariationalLSTMAutoencoder, whose latent is drawn anew "
-                f"for each window already; got {self.n_estimators}. Use "
-                "score_by='reconstruction_probability', or several detectors of other random_state."
-            )
-
     def _architecture(self):
         return "variational_autoencoder", {
             "latent_dim": int(self.latent_dim),
@@ -231,16 +222,11 @@ class VariationalLSTMAutoencoder(BaseLSTMDetector):
     def _recipe(self, gaps):
         return replace(super()._recipe(gaps), kl=(float(self.kl_weight), int(self.kl_warmup)))
 
-    def _errors(self, sequences, measure):
-        def errors(x, said):
-            kl_weight = float(self.kl_weight)
-            return measure(_deviance_residuals(x, said, kl_weight, self.score_by))
+    def _errors_of(self, x, said, measure):
+        return measure(_deviance_residuals(x, said, float(self.kl_weight), self.score_by))
 
-        return self._per_step(sequences, errors, self.aggregation)
-
-    def _expected(self, sequences):
-        how = self.aggregation if self.aggregation in ("median", "last") else "mean"
-        return self._per_step(sequences, lambda x, said: said[..., : x.shape[-1]], how)
+    def _reconstruction_of(self, x, said):
+        return said[..., : x.shape[-1]]
 
 
 def _deviance_residuals(x, said, kl_weight, score_by):

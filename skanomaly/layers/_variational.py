@@ -23,23 +23,38 @@ class LogVariance(keras.layers.Layer):
     ----------
     n_features : int
         How many.
+    n_members : int, default=1
+        Members of an ensemble, each with numbers of its own, whose rows follow each other.
     """
 
-    def __init__(self, n_features, **kwargs):
+    def __init__(self, n_features, n_members=1, **kwargs):
         super().__init__(**kwargs)
-        self.n_features = n_features
+        self.n_features, self.n_members = n_features, n_members
 
     def build(self, input_shape):
         """Make the weight, which counts as a bias: at first zero, and never decayed."""
-        self.bias = self.add_weight(shape=(self.n_features,), initializer="zeros", name="bias")
+        members = () if self.n_members == 1 else (self.n_members,)
+        shape = (*members, self.n_features)
+        self.bias = self.add_weight(shape=shape, initializer="zeros", name="bias")
 
     def call(self, steps):
         """Repeat the numbers for every step."""
-        return bounded(self.bias) * keras.ops.ones_like(steps)
+        ops = keras.ops
+        n_steps = ops.shape(steps)[1]
+        ones = ops.reshape(ops.ones_like(steps), (self.n_members, -1, 1))
+        said = ones * ops.reshape(bounded(self.bias), (self.n_members, 1, self.n_features))
+        return ops.reshape(said, (-1, n_steps, self.n_features))
+
+    def compute_output_shape(self, input_shape):
+        """Tell the shape."""
+        return (*input_shape[:-1], self.n_features)
 
     def get_config(self):
         """Return what makes such a layer."""
-        return super().get_config() | {"n_features": self.n_features}
+        return super().get_config() | {
+            "n_features": self.n_features,
+            "n_members": self.n_members,
+        }
 
 
 @keras.saving.register_keras_serializable(package="skanomaly")
