@@ -73,7 +73,7 @@ def read_pair(y_true, other, name):
 
 def _series_of(values, name):
     """Divide into series: list of 1-D arrays."""
-    is_list = isinstance(values, (list, tuple)) and len(values) and np.ndim(values[0]) == 1
+    is_list = isinstance(values, (list, tuple)) and len(values) and np.ndim(values[0]) >= 1
     if is_list:
         parts = [np.asarray(part) for part in values]
     else:
