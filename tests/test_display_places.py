@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from skanomaly.displays import (
     ContributionDisplay,
     IdentityDisplay,
+    MetricDisplay,
     ReconstructionDisplay,
     ScoreDisplay,
+    ThresholdDisplay,
     TrainingHistoryDisplay,
 )
 from skanomaly.exceptions import MissingDependencyError
@@ -44,12 +46,22 @@ def draw_identity(ax):
     ).plot(ax)
 
 
+def draw_metric(ax):
+    return MetricDisplay.from_predictions(np.where(X[:, 0] > 0.9, -1, 1), X[:, 1], ax=ax)
+
+
+def draw_threshold(ax):
+    return ThresholdDisplay.from_predictions(np.where(X[:, 0] > 0.9, -1, 1), X[:, 1], ax=ax)
+
+
 N_AXES = {
     draw_score: 2,
     draw_contribution: 2,
     draw_reconstruction: 2,
     draw_history: 1,
     draw_identity: 3,
+    draw_metric: 1,
+    draw_threshold: 1,
 }
 every_display = pytest.mark.parametrize("draw", N_AXES)
 

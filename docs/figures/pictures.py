@@ -1,8 +1,14 @@
 """The pictures of the guide page on pictures: one function each, drawing with pyplot."""
 
-from skanomaly import LSTMAutoencoder
+from skanomaly import LinearForecaster, LSTMAutoencoder
 from skanomaly.datasets import make_flights
-from skanomaly.displays import ContributionDisplay, IdentityDisplay, ReconstructionDisplay
+from skanomaly.displays import (
+    ContributionDisplay,
+    IdentityDisplay,
+    MetricDisplay,
+    ReconstructionDisplay,
+    ThresholdDisplay,
+)
 
 
 def fit():
@@ -39,6 +45,27 @@ def reconstruction():
     ReconstructionDisplay.from_estimator(
         detector, data.X_test, series=1, feature_names=data.feature_names, max_features=4
     )
+
+
+def fit_linear():
+    """Return flights and a detector that finds about half of the anomalies."""
+    data = make_flights(n_train=8, n_test=4, n_timesteps=600, n_features=40, random_state=0)
+    detector = LinearForecaster(
+        score_norm="mahalanobis", smoothing="exponential", smoothing_span=9, contamination=0.01
+    )
+    return data, detector.fit(data.X_train)
+
+
+def metric():
+    """Draw precision against recall of the scores of four flights."""
+    data, detector = fit_linear()
+    MetricDisplay.from_estimator(detector, data.X_test, data.y_test, buffer=30)
+
+
+def threshold():
+    """Draw F of the labels of four flights against the threshold."""
+    data, detector = fit_linear()
+    ThresholdDisplay.from_estimator(detector, data.X_test, data.y_test)
 
 
 def identity():

@@ -25,12 +25,11 @@ def check_between(name, value, high):
         )
 
 
-def check_whole(name, value):
-    """Check a whole number from 0."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
+def check_whole(name, value, least, remedy):
+    """Check a whole number that is not below `least`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(
-            f"{name} must be a whole number of time steps, 0 or more; got {value!r}. Round it, "
-            "or use the default."
+            f"{name} must be a whole number of at least {least}; got {value!r}. {remedy}"
         )
 
 

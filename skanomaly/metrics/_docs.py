@@ -23,5 +23,6 @@ _TEXTS = {
 def with_docs(function):
     """Fill in the names in braces in the docstring of a function."""
     for name, text in _TEXTS.items():
-        function.__doc__ = function.__doc__.replace(f"{{{name}}}", text)
+        # Without docstrings, under python -OO, there is nothing to fill in.
+        function.__doc__ = function.__doc__ and function.__doc__.replace(f"{{{name}}}", text)
     return function

@@ -45,14 +45,17 @@ def divide(part, whole):
 
 
 def f_of_ratios(precision, recall, beta):
-    """Combine precision and recall, either of which may be NaN, to F-beta."""
-    if np.isnan(precision) and np.isnan(recall):
-        return float("nan")
-    if not precision > 0 or not recall > 0:
-        return 0.0
+    """Compute F-beta of shares, numbers or arrays of one shape.
+
+    0 where one of them is NaN or 0, NaN where both are NaN.
+    """
     # Weights, not beta squared times precision: that would overflow for a large beta.
     weight = 1 / (1 + beta**2)
-    return float(1 / (weight / precision + (1 - weight) / recall))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = 1 / (weight / np.asarray(precision) + (1 - weight) / np.asarray(recall))
+    f = np.where((np.asarray(precision) > 0) & (np.asarray(recall) > 0), f, 0.0)
+    f = np.where(np.isnan(precision) & np.isnan(recall), np.nan, f)
+    return f if f.ndim else float(f)
 
 
 def f_of_counts(n_true_positives, n_flagged, n_anomalous, beta):

@@ -59,7 +59,7 @@ def ucr_accuracy(y_true, y_score, *, tolerance=100):
     >>> ucr_accuracy(y_true, y_score)
     0.5
     """
-    check_whole("tolerance", tolerance)
+    check_whole("tolerance", tolerance, 0, "It is counted in time steps.")
     truth, scores = read_pair(y_true, y_score, "y_score")
     correct = []
     for i, (series, score) in enumerate(zip(truth, scores, strict=True)):
