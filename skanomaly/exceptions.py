@@ -4,6 +4,7 @@ __all__ = [
     "BackendNotFoundError",
     "IdentityWarning",
     "MissingDependencyError",
+    "ThresholdWarning",
     "WindowSizeWarning",
 ]
 
@@ -22,3 +23,7 @@ class WindowSizeWarning(UserWarning):
 
 class IdentityWarning(UserWarning):
     """A fitted detector copies its input, so that its errors tell little."""
+
+
+class ThresholdWarning(UserWarning):
+    """A threshold says little: the scores it was chosen from are too few, or without spread."""

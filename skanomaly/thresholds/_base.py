@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.validation import fit_context
 
-__all__ = ["BaseThreshold"]
+__all__ = ["BaseThreshold", "check_scores"]
 
 
 class BaseThreshold(BaseEstimator, metaclass=ABCMeta):
@@ -39,7 +39,7 @@ class BaseThreshold(BaseEstimator, metaclass=ABCMeta):
         self : object
             The fitted selector.
         """
-        self.threshold_ = float(self._select(_check_scores(scores), y))
+        self.threshold_ = float(self._select(check_scores(scores), y))
         return self
 
     @abstractmethod
@@ -60,7 +60,7 @@ class BaseThreshold(BaseEstimator, metaclass=ABCMeta):
             -1 where the score exceeds ``threshold_``, else +1.
         """
         check_is_fitted(self)
-        return np.where(_check_scores(scores) > self.threshold_, -1, 1)
+        return np.where(check_scores(scores) > self.threshold_, -1, 1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -69,7 +69,7 @@ class BaseThreshold(BaseEstimator, metaclass=ABCMeta):
         return tags
 
 
-def _check_scores(scores):
+def check_scores(scores):
     """Validate anomaly scores: array-like -> (n_scores,), float64."""
     if np.ndim(scores) != 1:
         raise ValueError(
