@@ -27,6 +27,7 @@ _SUBPACKAGES = (
     "exceptions",
     "inspection",
     "metrics",
+    "model_selection",
     "preprocessing",
     "thresholds",
 )

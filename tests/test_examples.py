@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -25,8 +26,21 @@ def test_practitioners_question(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert f"{mse['raw', 'Model 1']:.4f}" in printed
     table = (tmp_path / "practitioners-question.csv").read_text().splitlines()
-    assert table[0] == (
-        'data,model,MSE,explained,noise back,verdict,AP,"AP, Mahalanobis, smoothed"'
-    )
+    assert table[0] == ("data,model,mse,explained,noise_returned,verdict,ap_squared,ap_smoothed")
     assert len(table) == 11
     assert len(list(tmp_path.glob("practitioner-*.png"))) == 4
+
+
+def test_search(capsys, tmp_path):
+    main = runpy.run_path(str(EXAMPLES / "search.py"))["main"]
+    rows = main(["--small"])
+    choices = ["default", "grid, no labels", "halving, no labels", "grid, labels"]
+    assert [row["choice"] for row in rows] == choices
+    # Five anomalies in a series of sines: linear forecasters find them, and the search finds these.
+    assert rows[1]["ap"] > 0.7
+    printed = capsys.readouterr().out
+    assert "6 fits per split" in printed  # halving: four candidates, of which two train on
+    assert "passthrough" not in printed
+    np.savez(tmp_path / "series.npz", X_train=np.zeros((9, 1)))
+    with pytest.raises(SystemExit, match="lacks X_test, y_test"):
+        main(["--series", str(tmp_path / "series.npz")])

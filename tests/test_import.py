@@ -36,6 +36,7 @@ def loaded_by_scikit_learn():
         "from skanomaly import LSTMForecaster, VariationalLSTMAutoencoder, LinearForecaster",
         "import skanomaly.preprocessing, skanomaly.thresholds, skanomaly.datasets",
         "import skanomaly.displays, skanomaly.inspection",
+        "import skanomaly.metrics, skanomaly.model_selection",
         "import skanomaly.cli",
         # The baseline needs no network, from fit to labels.
         "from skanomaly import PersistenceDetector as P; P().fit_predict([[0.0], [1.0], [0.0]])",

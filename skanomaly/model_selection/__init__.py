@@ -1,7 +1,10 @@
-"""Thresholds by labels, splits of series, and scorers in which anomalies are to be found."""
+"""Choose detectors, parameters and thresholds: splits of series, scorers with or without labels."""
 
 from skanomaly.model_selection._classifier import OutlierClassifier
 from skanomaly.model_selection._fixed import FixedThresholdDetector
+from skanomaly.model_selection._injection import InjectedAnomaly
+from skanomaly.model_selection._injection_scorer import InjectedCopy, InjectionScorer
+from skanomaly.model_selection._label_free import StabilityScorer, reconstruction_skill
 from skanomaly.model_selection._scorers import OutlierScorer, get_scorer, get_scorer_names
 from skanomaly.model_selection._split import BlockedSplit, ExpandingWindowSplit, SegmentSplit
 from skanomaly.model_selection._tuned import TunedThresholdDetectorCV
@@ -10,10 +13,15 @@ __all__ = [
     "BlockedSplit",
     "ExpandingWindowSplit",
     "FixedThresholdDetector",
+    "InjectedAnomaly",
+    "InjectedCopy",
+    "InjectionScorer",
     "OutlierClassifier",
     "OutlierScorer",
     "SegmentSplit",
+    "StabilityScorer",
     "TunedThresholdDetectorCV",
     "get_scorer",
     "get_scorer_names",
+    "reconstruction_skill",
 ]

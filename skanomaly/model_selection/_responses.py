@@ -1,15 +1,13 @@
 """Anomaly scores of any outlier detector, whichever way its own scores point.
 
-A pipeline passes on ``score_samples`` and ``predict`` alone, and of a series that was downsampled
-not one score per time step. So its steps are walked through: each transforms, the last one is
-asked, and what a :class:`~skanomaly.preprocessing.Downsampler` reduced is put back on its steps.
+A pipeline passes on ``score_samples`` and ``predict`` alone, so that its last step is asked itself.
 """
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skanomaly.preprocessing import Downsampler
+from skanomaly.model_selection._walk import put_back, reach
 from skanomaly.sequences import nesting
 
 __all__ = [
@@ -76,33 +74,8 @@ def ask_for_samples(estimator, X, method):
 
 def ask_for_timesteps(estimator, X, method):
     """Call a method of the detector at the end of a pipeline that returns one value per step."""
-    if isinstance(estimator, FrozenEstimator):
-        return ask_for_timesteps(estimator.estimator, X, method)
-    if hasattr(estimator, "best_estimator_"):
-        return ask_for_timesteps(estimator.best_estimator_, X, method)
-    if not isinstance(estimator, Pipeline):
-        _check_method(estimator, method)
-        return getattr(estimator, method)(X)
-    reduced = []
-    for _, step in estimator.steps[:-1]:
-        if step is None or step == "passthrough":
-            continue
-        if isinstance(last_step(step), Downsampler):
-            reduced.append((last_step(step), X))
-        X = step.transform(X)
-    result = ask_for_timesteps(estimator.steps[-1][1], X, method)
-    for downsampler, before in reversed(reduced):
-        result = downsampler.upsample(result, before)
-    return result
-
-
-def _check_method(estimator, method):
-    if not hasattr(estimator, method):
-        raise TypeError(
-            f"estimator must have the method {method} for such X and y; got "
-            f"{type(estimator).__name__}, which has not. Use a detector of skanomaly, or for a "
-            "panel labels per series, (n_series,)."
-        )
+    detector, method, inner, stages = reach(estimator, X, (method,))
+    return put_back(getattr(detector, method)(inner), stages)
 
 
 def _check_convention(estimator, response_method):
