@@ -28,7 +28,7 @@ _FAR = 3.0
 class BestNabScore(NamedTuple):
     """The highest NAB score and the threshold that reaches it.
 
-    Attributes
+    Parameters
     ----------
     score : float
         At most 100. NaN if there is no window.

@@ -20,7 +20,7 @@ class ThresholdCurve(NamedTuple):
     share of nothing is NaN: precision where nothing is flagged, recall where nothing is anomalous.
     F is 0 where one of both is NaN, and NaN where both are.
 
-    Attributes
+    Parameters
     ----------
     thresholds : ndarray
         Time steps whose score is above are flagged: none by the first, all by the last.

@@ -32,7 +32,7 @@ class RangeCurve(NamedTuple):
     A named tuple of arrays of shape (n_thresholds,), the highest threshold first. Where nothing
     is anomalous, all but the thresholds are NaN.
 
-    Attributes
+    Parameters
     ----------
     thresholds : ndarray
         Time steps whose score is above are flagged.
