@@ -77,6 +77,7 @@ class BaseThresholdDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _threshold_for(self, X):
         """Return the threshold on the scores of samples of X."""
+        check_is_fitted(self, "estimator_")
         if nesting(X) == "series":
             return self._step_threshold()
         if self._series_threshold is None:
@@ -88,6 +89,7 @@ class BaseThresholdDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         return self._series_threshold
 
     def _step_threshold(self):
+        check_is_fitted(self, "estimator_")
         if not hasattr(self, "step_threshold_"):
             raise ValueError(
                 "Labels per time step need a threshold for time steps; got one for whole series, "
@@ -123,8 +125,8 @@ class BaseThresholdDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         decision : ndarray of shape (n_timesteps,) or (n_series,), float64
             ``score_samples(X)`` plus the threshold for samples of X.
         """
-        scores = self._sample_scores(X)
-        return self._threshold_for(X) - scores
+        threshold = self._threshold_for(X)
+        return threshold - self._sample_scores(X)
 
     @with_docs
     def predict(self, X):
@@ -139,8 +141,8 @@ class BaseThresholdDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         labels : ndarray of shape (n_timesteps,) or (n_series,), int
             -1 where the anomaly score exceeds the threshold, else 1.
         """
-        scores = self._sample_scores(X)
-        return _labels(scores, self._threshold_for(X))
+        threshold = self._threshold_for(X)
+        return _labels(self._sample_scores(X), threshold)
 
     @available_if(_has_timesteps)
     @with_docs
@@ -175,8 +177,8 @@ class BaseThresholdDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):
         labels : ndarray of shape (n_timesteps,) or (n_series, n_timesteps), or list of ndarray
             -1 where the anomaly score exceeds ``step_threshold_``, else 1; int.
         """
-        scores = self.score_timesteps(X)
         threshold = self._step_threshold()
+        scores = self.score_timesteps(X)
         if isinstance(scores, list):
             return [_labels(-part, threshold) for part in scores]
         return _labels(-scores, threshold)
