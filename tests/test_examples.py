@@ -37,7 +37,7 @@ def test_search(capsys, tmp_path):
     choices = ["default", "grid, no labels", "halving, no labels", "grid, labels"]
     assert [row["choice"] for row in rows] == choices
     # Five anomalies in a series of sines: linear forecasters find them, and the search finds these.
-    assert rows[1]["ap"] > 0.7
+    assert rows[1]["average_precision"] > 0.7
     printed = capsys.readouterr().out
     assert "6 fits per split" in printed  # halving: four candidates, of which two train on
     assert "passthrough" not in printed

@@ -26,8 +26,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.metrics import average_precision_score, f1_score
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, TimeSeriesSplit
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -38,11 +37,13 @@ from skanomaly import (
     Seq2SeqLSTMAutoencoder,
 )
 from skanomaly.datasets import make_series
-from skanomaly.model_selection import InjectionScorer
+from skanomaly.metrics import to_outlier_labels
+from skanomaly.model_selection import ExpandingWindowSplit, InjectionScorer, get_scorer
 from skanomaly.preprocessing import Differencer, SequenceTransformer
 
 CONTAMINATIONS = [0.001, 0.01, 0.05]
 PARTS = ("X_train", "X_test", "y_test")
+METRICS = {name: get_scorer(name) for name in ("f1", "average_precision")}
 
 
 def read(path):
@@ -58,17 +59,7 @@ def read(path):
                 "Save it with numpy.savez(path, X_train=..., X_test=..., y_test=...)."
             )
         X_train, X_test, y_test = (file[part] for part in PARTS)
-    return X_train, X_test, np.where(y_test != 0, -1, 1)
-
-
-def average_precision(estimator, X, y):
-    """Rate the ranking of one series: how well the anomalies, not the rest, are found."""
-    return average_precision_score(y == -1, -estimator.score_samples(X))
-
-
-def f1(estimator, X, y):
-    """Rate the labels of one series; the anomalies are what is to be found."""
-    return f1_score(y, estimator.predict(X), pos_label=-1)
+    return X_train, X_test, to_outlier_labels(y_test != 0, outlier=True)
 
 
 def make_pipeline():
@@ -149,7 +140,7 @@ def main(argv=None):
     linear, deep = make_grids([kind(**training) for kind in kinds], windows, units)
 
     # No window of a test part may reach into the training part.
-    cv = TimeSeriesSplit(n_splits=2, gap=max(windows))
+    cv = ExpandingWindowSplit(n_splits=2, window_size=max(windows))
     scorer = InjectionScorer(n_injections=10 if options.small else 40)
     shared = {"n_jobs": options.jobs, "error_score": "raise"}
     chosen = {}
@@ -183,7 +174,7 @@ def main(argv=None):
             {**part, "detect__contamination": CONTAMINATIONS[: 2 if options.small else None]}
             for part in (linear, deep)
         ],
-        scoring={"f1": f1, "average_precision": average_precision},
+        scoring=METRICS,
         refit=False,
         cv=[(steps[: len(X_train)], steps[len(X_train) :])],
         **shared,
@@ -197,9 +188,9 @@ def main(argv=None):
     print(f"\nOn the second half of the test part\n{'':<22}{'AP':>7}{'F1':>7}")
     for name, estimator in {"default": make_pipeline().fit(X_train), **chosen}.items():
         rest = X_test[half:], y_test[half:]
-        rows.append({"choice": name, "ap": average_precision(estimator, *rest)})
-        rows[-1]["f1"] = f1(estimator, *rest)
-        print(f"{name:<22}{rows[-1]['ap']:7.3f}{rows[-1]['f1']:7.3f}")
+        found = {metric: scorer(estimator, *rest) for metric, scorer in METRICS.items()}
+        rows.append({"choice": name, **found})
+        print(f"{name:<22}{found['average_precision']:7.3f}{found['f1']:7.3f}")
     return rows
 
 
