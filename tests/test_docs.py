@@ -23,16 +23,16 @@ def test_readme_starts_with_two_commands_of_one_line():
     assert second.endswith("-m pytest")
 
 
-def test_python_example_of_the_readme_runs(tmp_path, monkeypatch):
+def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    (example,) = blocks("python")
     script = tmp_path / "example.py"
-    script.write_text(example, encoding="utf-8")
+    script.write_text("\n".join(blocks("python")), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names = runpy.run_path(str(script))
     pyplot.close("all")
     assert (names["labels"] == -1).any()
     assert (tmp_path / "scores.png").stat().st_size > 10_000
+    assert names["tuned"].best_score_ > 0.3
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

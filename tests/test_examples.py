@@ -26,7 +26,9 @@ def test_practitioners_question(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert f"{mse['raw', 'Model 1']:.4f}" in printed
     table = (tmp_path / "practitioners-question.csv").read_text().splitlines()
-    assert table[0] == ("data,model,mse,explained,noise_returned,verdict,ap_squared,ap_smoothed")
+    assert table[0] == (
+        'data,model,MSE,explained,noise back,verdict,AP,"AP, Mahalanobis, smoothed"'
+    )
     assert len(table) == 11
     assert len(list(tmp_path.glob("practitioner-*.png"))) == 4
 
