@@ -142,19 +142,20 @@ def error_scale(residuals, *, robust=False):
         Never below a hundredth of the median over the features; that median for a feature that
         was never observed; one where all are zero.
     """
-    observed = ~np.isnan(residuals).all(axis=0)
-    known = residuals[:, observed].astype(np.float64)
-    found = np.sqrt(np.nanmean(np.square(known), axis=0)) if known.size else np.zeros(0)
-    if robust and known.size:
-        middle = _MAD_TO_STD * np.nanmedian(np.abs(known), axis=0)
-        found = np.where(middle > 0, middle, found)
+    n_features = residuals.shape[1]
+    found, observed = np.zeros(n_features), np.zeros(n_features, dtype=bool)
+    for j, column in enumerate(residuals.T):  # one by one: copies of all would cost memory
+        known = np.abs(column[~np.isnan(column)]).astype(np.float64)
+        observed[j] = len(known) > 0
+        if robust and observed[j]:
+            found[j] = _MAD_TO_STD * np.median(known)
+        if observed[j] and not found[j] > 0:
+            found[j] = np.sqrt(np.mean(np.square(known)))
     positive = found[found > 0]
     if not len(positive):
-        return np.ones(residuals.shape[1])
+        return np.ones(n_features)
     typical = np.median(positive)
-    scale = np.full(residuals.shape[1], typical)
-    scale[observed] = np.maximum(found, _LEAST_SCALE * typical)
-    return scale
+    return np.where(observed, np.maximum(found, _LEAST_SCALE * typical), typical)
 
 
 def step_scores(errors):

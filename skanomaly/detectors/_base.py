@@ -75,8 +75,8 @@ _OUT_DOC = """array, list of arrays or None, default=None
 # number of series of a panel. Single series are cut into this many runs.
 _CALIBRATION_STEPS = 2**20
 _CALIBRATION_RUNS = 64
-# Residuals from which scales and correlations are learned: 16 MiB.
-_RESIDUALS = 2**21
+# Residuals from which scales and correlations are learned: up to 8 MiB.
+_RESIDUALS = 2**20
 
 
 def _with_docs(method):
@@ -194,13 +194,13 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             unseen = sequences if held_out is None else _calibration_part(held_out)
             for _ in _keeping(self._errors(unseen, np.asarray), _residuals_apart(unseen), kept):
                 pass
-            self._norm.fit(np.concatenate(kept))
+            self._norm.fit(_join(kept))
         else:
             errors = _keeping(errors, _residuals_apart(sequences), kept)
         steps, samples = _scores_to_fit(sequences, self._step_blocks(sequences, errors))
         self.error_scale_ = self._norm.scale
         if self.error_scale_ is None:
-            self.error_scale_ = error_scale(self._norm.undo(np.concatenate(kept)))
+            self.error_scale_ = error_scale(self._norm.undo(_join(kept)))
         selector = self.threshold
         if selector is None:
             selector = QuantileThreshold(contamination=self.contamination)
@@ -482,16 +482,23 @@ def _keeping(blocks, every, kept):
         yield block
 
 
+def _join(kept):
+    """Concatenate what was kept, and let go of the pieces."""
+    joined = np.concatenate(kept)
+    kept.clear()
+    return joined
+
+
 def _scores_to_fit(sequences, blocks):
     """Return scores of an even part of the time steps, and of samples."""
     kept = []
     blocks = _keeping(blocks, -(-sequences.n_timesteps // _CALIBRATION_STEPS), kept)
     if sequences.nesting != "series":
         samples = sample_means(sequences, blocks)
-        return np.concatenate(kept), samples
+        return _join(kept), samples
     for _ in blocks:
         pass
-    steps = np.concatenate(kept)
+    steps = _join(kept)
     return steps, steps
 
 
