@@ -12,6 +12,7 @@ import numpy as np
 
 from skanomaly._backend import load_keras
 from skanomaly.layers import (
+    LSTM,
     EnsembleDense,
     EnsembleLayerNormalization,
     EnsembleLSTM,
@@ -254,7 +255,7 @@ def _lstm(
     }
     if n_members > 1:
         return EnsembleLSTM(n_members, units, **options)
-    return keras.layers.LSTM(
+    return LSTM(
         units,
         kernel_initializer="zeros",
         recurrent_initializer="zeros",

@@ -1,4 +1,4 @@
-"""Keras layers: of ensembles, whose members are computed at once, and of Gaussian latents."""
+"""Keras layers: a fast LSTM, ensembles whose members are computed at once, Gaussian latents."""
 
 from skanomaly.layers._ensemble import (
     EnsembleDense,
@@ -7,9 +7,11 @@ from skanomaly.layers._ensemble import (
     FoldMembers,
     UnfoldMembers,
 )
+from skanomaly.layers._lstm import LSTM
 from skanomaly.layers._variational import LogVariance, OverDraws, bounded
 
 __all__ = [
+    "LSTM",
     "EnsembleDense",
     "EnsembleLSTM",
     "EnsembleLayerNormalization",

@@ -1,0 +1,85 @@
+"""Kernels that run the recurrence of an LSTM over all time steps in one call, on CPUs.
+
+Where the package Numba is installed, JAX and PyTorch have one. TensorFlow has none and runs the
+layer of Keras: of its ways to call compiled code within a graph, none has been measured yet.
+"""
+
+import functools
+
+from skanomaly._backend import load_keras
+
+keras = load_keras()
+
+__all__ = ["lstm", "obstacle"]
+
+# The modules of a backend import Numba and the backend, so they are imported only when asked for.
+
+
+def _kernel():
+    if keras.backend.backend() == "jax":
+        from skanomaly.layers.kernels import _jax as kernel
+    else:
+        from skanomaly.layers.kernels import _torch as kernel
+    return kernel
+
+
+@functools.cache
+def obstacle():
+    """Say why this process has no fused kernel.
+
+    Returns
+    -------
+    reason : str or None
+        None where there is one.
+
+    Examples
+    --------
+    >>> from skanomaly.layers.kernels import obstacle
+    >>> obstacle() is None or isinstance(obstacle(), str)
+    True
+    """
+    from skanomaly.layers.kernels._compile import without_numba
+
+    if keras.backend.backend() == "tensorflow":
+        return "TensorFlow has none; JAX and PyTorch have"
+    return without_numba() or _kernel().obstacle()
+
+
+def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
+    """Run an LSTM over all time steps, differentiably, with the kernel of the backend.
+
+    Rows of several networks lie network after network; each network has its own weights. The gates
+    stand side by side: input, forget, cell, output.
+
+    Parameters
+    ----------
+    x : tensor of float32, shape (batch, time, n_inputs)
+        Inputs.
+    mask : tensor of bool, shape (batch, time), or None
+        Steps that are False leave the states as they are.
+    kernel : tensor of float32, shape (n_networks, n_inputs, 4 * n)
+        Weights of the inputs.
+    recurrent : tensor of float32, shape (n_networks, n, 4 * n)
+        Weights of the state h.
+    bias : tensor of float32, shape (n_networks, 4 * n)
+        Biases of the gates.
+    h, c : tensor of float32, shape (batch, n)
+        States before the first step.
+    return_sequences : bool
+        Whether the states after every step are needed.
+
+    Returns
+    -------
+    hs : tensor of float32, shape (batch, time, n), or None
+        The state h after each step.
+    h, c : tensor of float32, shape (batch, n)
+        States after the last step.
+
+    Raises
+    ------
+    RuntimeError
+        If this process has no fused kernel.
+    """
+    if reason := obstacle():
+        raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
+    return _kernel().lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences)

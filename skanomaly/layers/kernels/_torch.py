@@ -1,0 +1,76 @@
+"""The kernel within PyTorch: an autograd function on the memory of the tensors.
+
+It runs in the calling thread. PyTorch's own threads wait in a loop when other work has the cores,
+and detectors keep them off for that reason.
+"""
+
+import functools
+
+import torch
+
+from skanomaly.layers.kernels._numba import backward, forward, n_pieces
+
+__all__ = ["lstm", "obstacle"]
+
+
+@functools.cache
+def obstacle():
+    """Say why the kernel cannot run, or return None."""
+    if torch.accelerator.is_available():
+        return f"PyTorch must run on a CPU; it has {torch.accelerator.current_accelerator()}"
+    return None
+
+
+def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
+    """Run an LSTM over all time steps; see :func:`skanomaly.layers.kernels.lstm`."""
+    if mask is None:
+        mask = torch.zeros((0, 0), dtype=torch.bool)
+    inputs = (x, kernel, recurrent, bias, h, c)
+    train = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+    hs, h, c = _LSTM.apply(x, mask, kernel, recurrent, bias, h, c, train, train or return_sequences)
+    return (hs if return_sequences else None), h, c
+
+
+def _arrays(*tensors):
+    """See tensors as NumPy arrays on the same memory."""
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+class _LSTM(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, mask, kernel, recurrent, bias, h0, c0, train, keep_states):
+        batch, n_steps, _ = x.shape
+        n_networks, n, width = recurrent.shape
+        gates = x.new_empty((batch, n_steps, width) if train else (0, 0, 0))
+        hs = x.new_empty((batch, n_steps, n) if keep_states else (0, 0, 0))
+        cs = x.new_empty((batch, n_steps, n) if train else (0, 0, 0))
+        h, c = x.new_empty((batch, n)), x.new_empty((batch, n))
+        if x.device.type == "cpu":  # Keras asks for shapes with tensors that have no memory
+            arrays = _arrays(x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h, c)
+            for piece in range(n_pieces(batch, n_networks)):
+                forward(*arrays, piece)
+        if train:
+            ctx.save_for_backward(x, mask, kernel, recurrent, h0, c0)
+            ctx.written = gates, hs.detach(), cs
+        ctx.set_materialize_grads(False)
+        return hs, h, c
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, dhs, dh, dc):
+        x, mask, kernel, recurrent, h0, c0 = ctx.saved_tensors
+        n_networks, n_inputs, width = kernel.shape
+        n, pieces = width // 4, n_pieces(len(x), n_networks)
+        dhs = x.new_empty((0, 0, 0)) if dhs is None else dhs
+        dh, dc = (torch.zeros_like(h0) if d is None else d for d in (dh, dc))
+        dx = torch.empty_like(x) if ctx.needs_input_grad[0] else x.new_empty((0, 0, 0))
+        dh0, dc0 = torch.empty_like(h0), torch.empty_like(c0)
+        added = x.new_empty((pieces, n_inputs + n + 1, width))
+        read = _arrays(x, mask, kernel, recurrent, h0, c0, *ctx.written, dhs, dh, dc)
+        written = _arrays(dx, dh0, dc0, added)
+        for piece in range(pieces):
+            backward(*read, *written, piece)
+        added = added.reshape(n_networks, -1, n_inputs + n + 1, width).sum(dim=1)
+        d_kernel, d_recurrent, d_bias = added.split((n_inputs, n, 1), dim=1)
+        dx = dx if ctx.needs_input_grad[0] else None
+        return dx, None, d_kernel, d_recurrent, d_bias[:, 0], dh0, dc0, None, None

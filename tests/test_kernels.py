@@ -1,0 +1,322 @@
+"""The fused kernel against plain loops: values, gradients, threads, processes, interfaces."""
+
+import importlib.util
+import re
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from joblib import Parallel, delayed
+
+from skanomaly._backend import load_keras
+from skanomaly.layers import kernels
+from skanomaly.layers.kernels import _compile, _numba, _reference
+
+keras = load_keras()
+fused = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None or keras.backend.backend() == "tensorflow",
+    reason="the fused kernel needs Numba, and JAX or PyTorch",
+)
+on_jax = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None or keras.backend.backend() != "jax",
+    reason="XLA's interface needs Numba and JAX",
+)
+NONE, NO_MASK = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), bool)
+
+
+def problem(n_rows, n_steps, n, n_networks=1, masked=False, n_inputs=3, seed=0):
+    """Draw the arguments of a kernel, and gradients by what it returns."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    batch, width = n_rows * n_networks, 4 * n
+    mask = rng.random((batch, n_steps)) < 0.6 if masked else None
+    recurrent = draw(n_networks, n, width) / np.float32(np.sqrt(n))
+    weights = draw(n_networks, n_inputs, width), recurrent, draw(n_networks, width)
+    arguments = draw(batch, n_steps, n_inputs), mask, *weights, draw(batch, n), draw(batch, n)
+    return arguments, (draw(batch, n_steps, n), draw(batch, n), draw(batch, n))
+
+
+def run_loops(x, mask, kernel, recurrent, bias, h0, c0, pieces=None):
+    """Run the loops forward over some pieces; return what they write."""
+    hs, cs = np.zeros((2, *x.shape[:2], h0.shape[1]), np.float32)
+    gates = np.zeros((*x.shape[:2], kernel.shape[2]), np.float32)
+    h, c = np.zeros_like(h0), np.zeros_like(c0)
+    mask = NO_MASK if mask is None else mask
+    written = gates, hs, cs, h, c
+    for piece in pieces or range(_numba.n_pieces(len(x), len(kernel))):
+        _numba.forward(x, mask, kernel, recurrent, bias, h0, c0, *written, piece)
+    return written
+
+
+def run_loops_back(arguments, gradients):
+    x, mask, kernel, recurrent, _, h0, c0 = arguments
+    gates, hs, cs, _, _ = run_loops(*arguments)
+    n_pieces, n_inputs, n = _numba.n_pieces(len(x), len(kernel)), x.shape[2], h0.shape[1]
+    added = np.zeros((n_pieces, n_inputs + n + 1, 4 * n), np.float32)
+    dx, dh0, dc0 = np.zeros_like(x), np.zeros_like(h0), np.zeros_like(c0)
+    mask = NO_MASK if mask is None else mask
+    read = x, mask, kernel, recurrent, h0, c0, gates, hs, cs, *gradients
+    for piece in range(n_pieces):
+        _numba.backward(*read, dx, dh0, dc0, added, piece)
+    added = added.reshape(len(kernel), -1, n_inputs + n + 1, 4 * n).sum(axis=1)
+    return dx, *np.split(added, (n_inputs, n_inputs + n), axis=1), dh0, dc0
+
+
+shapes = st.tuples(
+    st.integers(1, 19),
+    st.integers(1, 4),
+    st.integers(1, 9),
+    st.integers(1, 2),
+    st.booleans(),
+    st.integers(1, 6),
+)
+
+
+@settings(max_examples=30)
+@given(shapes, st.integers(0, 99))
+def test_loops_equal_the_reference(shape, seed):
+    arguments, gradients = problem(*shape, seed=seed)
+    hs, cs, _ = _reference.lstm(*arguments)
+    _, hs_said, cs_said, h, c = run_loops(*arguments)
+    np.testing.assert_allclose(hs_said, hs[:, 1:], atol=2e-6)
+    np.testing.assert_allclose(cs_said, cs[:, 1:], atol=1e-5)
+    np.testing.assert_array_equal(h, hs_said[:, -1])
+    np.testing.assert_array_equal(c, cs_said[:, -1])
+    gradients_said = run_loops_back(arguments, gradients)
+    true = _reference.lstm_gradients(*arguments, *gradients)
+    for said, gradient in zip(gradients_said, true, strict=True):
+        scale = max(1, np.abs(gradient).max())
+        np.testing.assert_allclose(said.reshape(gradient.shape), gradient, atol=1e-5 * scale)
+
+
+def test_many_steps_are_computed_as_few_are():
+    size = _numba._steps_at_once(3, 2)
+    assert size == 32
+    arguments, gradients = problem(2, 2 * size + 5, 2, masked=True)
+    true = _reference.lstm_gradients(*arguments, *gradients)
+    for said, gradient in zip(run_loops_back(arguments, gradients), true, strict=True):
+        scale = max(1, np.abs(gradient).max())
+        np.testing.assert_allclose(said.reshape(gradient.shape), gradient, atol=1e-5 * scale)
+
+
+def test_gradients_of_the_reference_equal_finite_differences():
+    arguments, gradients = problem(2, 3, 2, 2, masked=True)
+    arguments = [np.float64(a) if a.dtype != bool else a for a in arguments]
+
+    def total(*arguments):
+        hs, cs, _ = _reference.lstm(*arguments)
+        said = hs[:, 1:], hs[:, -1], cs[:, -1]
+        return sum((d * value).sum() for d, value in zip(gradients, said, strict=True))
+
+    found = _reference.lstm_gradients(*arguments, *gradients)
+    for k, gradient in zip((0, 2, 3, 4, 5, 6), found, strict=True):
+        for place in np.ndindex(gradient.shape):
+            sides = []
+            for step in (1e-5, -1e-5):
+                moved = [np.copy(a) for a in arguments]
+                moved[k][place] += step
+                sides.append(total(*moved))
+            assert gradient[place] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("n", [3, 8, 17])
+def test_a_row_says_the_same_whatever_rows_are_beside_it(n):
+    arguments, _ = problem(23, 4, n)
+    together = run_loops(*arguments)
+    x, mask, *weights, h0, c0 = arguments
+    for row in (0, 15, 16, 20, 22):
+        one_row = [a[row : row + 1] for a in (x, h0, c0)]
+        alone = run_loops(one_row[0], mask, *weights, *one_row[1:])
+        for all_rows, one in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(all_rows[row], one[0])
+
+
+def test_a_piece_writes_its_rows_alone():
+    arguments, _ = problem(21, 3, 2, n_networks=2)
+    some, every = run_loops(*arguments, pieces=[2]), run_loops(*arguments)
+    for part, whole in zip(some, every, strict=True):
+        np.testing.assert_array_equal(part[21:37], whole[21:37])
+        assert not part[:21].any()
+        assert not part[37:].any()
+
+
+def test_tanh_is_as_close_as_stated():
+    x = np.concatenate([np.linspace(-20, 20, 5001), np.logspace(-30, 0, 200)]).astype(np.float32)
+    said = np.zeros_like(x)
+    _numba._tanh_of(said, x)
+    np.testing.assert_allclose(said, np.tanh(np.float64(x)), rtol=4e-7)
+
+
+def test_nan_stays_in_its_row():
+    (x, *rest), _ = problem(5, 3, 4)
+    x[1, 1, 0] = np.nan
+    _, hs, _, _, _ = run_loops(x, *rest)
+    assert np.isnan(hs[1, 2]).all()
+    assert np.isfinite(np.delete(hs, 1, axis=0)).all()
+
+
+# --------------------------------------------------------------------- within JAX and PyTorch
+
+
+def run_kernel(arguments, return_sequences=True):
+    tensors = [None if a is None else keras.ops.convert_to_tensor(a) for a in arguments]
+    said = kernels.lstm(*tensors, return_sequences)
+    return [None if a is None else keras.ops.convert_to_numpy(a) for a in said]
+
+
+def kernel_gradients(arguments, gradients, return_sequences=True):
+    """Differentiate by all arguments but the mask."""
+    x, mask, *others = arguments
+
+    def total(x, *others):
+        said = kernels.lstm(x, mask, *others, return_sequences)
+        return sum(
+            (d * value).sum() for d, value in zip(gradients, said, strict=True) if value is not None
+        )
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(jax.grad(total, tuple(range(6))))(x, *others)
+    import torch
+
+    gradients = [torch.from_numpy(d) for d in gradients]
+    mask = None if mask is None else torch.from_numpy(mask)
+    inputs = [torch.from_numpy(a).requires_grad_() for a in (x, *others)]
+    return torch.autograd.grad(total(*inputs), inputs)
+
+
+@fused
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 5, 2, True), (40, 7, 6)])
+def test_kernel_of_the_backend_equals_the_reference(shape):
+    arguments, gradients = problem(*shape)
+    assert kernels.obstacle() is None
+    hs, cs, _ = _reference.lstm(*arguments)
+    for said, true in zip(run_kernel(arguments), (hs[:, 1:], hs[:, -1], cs[:, -1]), strict=True):
+        np.testing.assert_allclose(said, true, atol=1e-5)
+    true = _reference.lstm_gradients(*arguments, *gradients)
+    for said, gradient in zip(kernel_gradients(arguments, gradients), true, strict=True):
+        np.testing.assert_allclose(said, gradient, atol=2e-5 * np.abs(gradient).max())
+
+
+@fused
+def test_last_output_alone_has_the_same_gradients():
+    arguments, (dhs, dh, dc) = problem(3, 5, 4, masked=True)
+    assert run_kernel(arguments, return_sequences=False)[0] is None
+    true = _reference.lstm_gradients(*arguments, np.zeros_like(dhs), dh, dc)
+    for said, gradient in zip(
+        kernel_gradients(arguments, (dhs, dh, dc), return_sequences=False), true, strict=True
+    ):
+        np.testing.assert_allclose(said, gradient, atol=1e-5)
+
+
+def large_result():
+    return run_kernel(problem(70, 12, 24, 2)[0])[0]
+
+
+@fused
+def test_six_threads_at_once_say_what_one_says():
+    expected, said = large_result(), []
+    threads = [
+        threading.Thread(target=lambda: said.extend(large_result() for _ in range(5)))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 30
+    for result in said:
+        np.testing.assert_array_equal(result, expected)
+
+
+@fused
+def test_other_processes_say_the_same():
+    expected = large_result()
+    for result in Parallel(2)(delayed(_in_a_worker)(problem(70, 12, 24, 2)[0]) for _ in range(2)):
+        np.testing.assert_array_equal(result, expected)
+
+
+def _in_a_worker(arguments):
+    from skanomaly._backend import load_keras
+    from skanomaly.layers import kernels
+
+    ops = load_keras().ops
+    tensors = [None if a is None else ops.convert_to_tensor(a) for a in arguments]
+    return [np.array(kernels.lstm(*tensors, True)[0]) for _ in range(2)][1]
+
+
+@fused
+def test_rows_do_not_depend_on_the_batch_within_the_backend():
+    (x, mask, *weights, h0, c0), _ = problem(70, 12, 24)
+    whole = run_kernel((x, mask, *weights, h0, c0))[0]
+    part = run_kernel((x[3:8], mask, *weights, h0[3:8], c0[3:8]))[0]
+    np.testing.assert_array_equal(part, whole[3:8])
+
+
+# ---------------------------------------------------------------------------------- interfaces
+
+GOOD = {"frame_size": 168, "metadata_size": 44, "api_size": 192, "version": 1 << 32}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({}, None),
+        ({"version": 3 << 32, "frame_size": 176}, None),
+        ({"api_size": 0, "version": 0}, None),
+        ({"frame_size": 0}, "did not ask"),
+        ({"version": 1}, r"0\.1 or a later 0\.x; it has 1\.0"),
+        ({"version": 0}, r"it has 0\.0"),
+        ({"frame_size": 100}, "call frame must have 168 bytes or more; it has 100"),
+        ({"api_size": 100}, "interface must have"),
+    ],
+)
+def test_another_interface_of_xla_is_told(changed, message):
+    from skanomaly.layers.kernels import _xla
+
+    reason = _xla.unfit_interface(**GOOD | changed)
+    if message is None:
+        assert reason is None
+    else:
+        assert re.search(message, reason)
+
+
+@on_jax
+def test_a_wrong_number_of_arrays_is_refused():
+    import jax
+
+    assert kernels.obstacle() is None
+    call = jax.ffi.ffi_call("skanomaly_lstm_forward", jax.ShapeDtypeStruct((2,), np.float32))
+    with pytest.raises(Exception, match="wrong number of arrays"):
+        jax.block_until_ready(call(np.zeros(2, np.float32)))
+
+
+@fused
+def test_a_folder_that_cannot_be_written_costs_the_cache_alone(monkeypatch):
+    import numba
+
+    asked = []
+
+    def njit(cache=False, **options):
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(**options)
+
+    assert _compile._cached(njit, lambda x: x + 1)(1) == 2
+    assert asked == [True, False]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_missing_numba_is_told_with_the_remedy(monkeypatch, installed):
+    if not installed:
+        monkeypatch.setattr(_compile, "numba", None)
+        assert "pip install 'skanomaly[fast]'" in _compile.without_numba()
+    elif importlib.util.find_spec("numba"):
+        assert _compile.without_numba() is None
