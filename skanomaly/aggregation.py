@@ -42,18 +42,25 @@ def aggregate(windows, batches, how):
         Of consecutive time steps, all of them in the end.
     """
     unfinished = _Median(windows) if how == "median" else _Running(how, windows.stride)
-    done, seen = 0, 0
+    done, seen, waiting = 0, 0, False
     for batch in batches:
         starts, lengths = windows.locate(np.arange(seen, seen + len(batch)))
         seen += len(batch)
-        unfinished.add(starts - done, lengths, batch)
         if seen == len(windows):
             ready = windows.sequences.n_timesteps
         else:
             ready = int(windows.locate(np.array([seen]))[0][0])
+        if not waiting and lengths.sum() == ready - done:  # windows that share no step
+            if lengths.min() < windows.window_size:
+                batch = batch[np.arange(windows.window_size) < lengths[:, None]]
+            yield batch.reshape(-1, batch.shape[-1]).astype(np.float64)
+            done = ready
+            continue
+        unfinished.add(starts - done, lengths, batch)
         if ready > done:
             yield unfinished.pop(ready - done)
             done = ready
+        waiting = int((starts + lengths).max()) > done
 
 
 class _Running:

@@ -19,6 +19,8 @@ __all__ = ["SeriesBatches", "WindowBatches", "bucket_sizes", "fill_up"]
 
 _SHELF_BYTES = 2**23
 _SHORTEST_RUN = 1024
+# Positions whose windows are found together.
+_AHEAD = 4096
 # Lengths of buckets grow by this factor: on average a sixth of what is computed is padding, and
 # lengths from 100 to 1000 time steps make seven shapes to compile.
 _BUCKET_GROWTH = 1.4
@@ -56,6 +58,7 @@ class WindowBatches:
     def shuffle(self, seed):
         """Set the order by a numpy.random.SeedSequence; None is the order of the windows."""
         n = len(self.windows)
+        self._ahead = 0, np.empty(0, np.int64)  # first position and numbers of the windows there
         self._shelf = None  # its number and what was read
         if self._in_memory:
             self._order = InOrder() if seed is None else KeyedPermutation(n, seed)
@@ -80,10 +83,19 @@ class WindowBatches:
         first, stop = index * self._n // n_batches, (index + 1) * self._n // n_batches
         positions = np.arange(first, stop)
         if self._in_memory:
-            x, mask = self.windows.gather(self._order(positions))
+            x, mask = self.windows.gather(self._numbers(first, stop))
         else:
             x, mask = self._from_shelves(positions)
         return (*fill_up(x, mask, self.batch_size), len(positions))
+
+    def _numbers(self, first, stop):
+        """Return which windows come at these positions, computed for many at once."""
+        start, numbers = self._ahead
+        if not start <= first <= stop <= start + len(numbers):
+            end = min(self._n, max(stop, first + _AHEAD))
+            start, numbers = first, self._order(np.arange(first, end))
+            self._ahead = start, numbers
+        return numbers[first - start : stop - start]
 
     def _from_shelves(self, positions):
         shelves = self._order.shelf_of(positions)

@@ -1,6 +1,8 @@
 """Keras models of the detectors, their initial weights, and the store of compiled models."""
 
+import functools
 import json
+import os
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -161,6 +163,26 @@ class Compiled:
             for variable in self.model.optimizer.variables
         ]
 
+    @functools.cached_property
+    def say(self):
+        """Return what maps inputs to outputs: an array, of JAX one that may not be computed yet."""
+        model = self.model
+        if keras.backend.backend() != "jax":
+            return model.predict_on_batch
+        # As predict_on_batch, but without its bookkeeping, which takes longer than a small network.
+        import jax
+
+        said = jax.jit(lambda *args: model.stateless_call(*args, training=False)[0])
+
+        def say(inputs):
+            values = [
+                [variable.value for variable in variables]
+                for variables in (model.trainable_variables, model.non_trainable_variables)
+            ]
+            return said(*values, inputs)
+
+        return say
+
     def seed(self, seed):
         """Set the state of every generator that layers draw random numbers from."""
         generators = (v for v in self.model.variables if v.name == "seed_generator_state")
@@ -171,29 +193,37 @@ class Compiled:
 _MOST_IDLE = 16
 _idle: OrderedDict = OrderedDict()  # key -> list of Compiled, the key used last at the end
 _lock = threading.Lock()
+_process = None  # the number of the process that has models
 
 
 @contextmanager
-def compiled(network, recipe):
+def compiled(network, recipe, steps_per_execution=None):
     """Lend a compiled model; nobody else has it until the end of the block.
+
+    `steps_per_execution` is that of Keras; where it does not matter, None spares a model.
 
     Compiling costs seconds on JAX and TensorFlow and memory that neither gives back, so models
     are kept for the next fit of the same shape. One in use is never shared: two threads in one
     model corrupt it on JAX. After an error it is dropped.
     """
-    key = (
+    _refuse_fork()
+    content = (
         network,
         _content(recipe.optimizer),
         _content(recipe.loss),
         recipe.weight_decay,
         recipe.gaps,
     )
+    keys = [(content, steps_per_execution)]
     with _lock:
+        if steps_per_execution is None:
+            keys = [key for key in _idle if key[0] == content] or [(content, 1)]
+        key = keys[-1]
         waiting = _idle.get(key)
         lent = waiting.pop() if waiting else None
         if waiting == []:
             del _idle[key]
-    lent = lent or _compile(network, recipe)
+    lent = lent or _compile(network, recipe, key[1])
     yield lent
     with _lock:
         _idle.setdefault(key, []).append(lent)
@@ -205,10 +235,27 @@ def compiled(network, recipe):
                 del _idle[oldest]
 
 
-def _compile(network, recipe):
+def _refuse_fork():
+    """Raise where models of a parent process would be used: JAX's threads do not survive a fork."""
+    global _process
+    if _process is None:
+        _process = os.getpid()
+    elif _process != os.getpid() and keras.backend.backend() != "torch":
+        raise RuntimeError(
+            "A network must not be trained or score in a process that was forked from one that did "
+            f"so: {keras.backend.backend()} would wait forever. Start processes anew, as joblib "
+            "does, or multiprocessing.get_context('spawn')."
+        )
+
+
+def _compile(network, recipe, steps_per_execution):
     model = build(network)
     optimizer = _copy_optimizer(recipe)
-    model.compile(optimizer=optimizer, loss=objective(network, recipe))
+    model.compile(
+        optimizer=optimizer,
+        loss=objective(network, recipe),
+        steps_per_execution=steps_per_execution,
+    )
     optimizer.build(model.trainable_variables)
     new = Compiled(model, [])
     new.optimizer_state.extend(new.read_optimizer())

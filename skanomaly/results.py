@@ -151,25 +151,50 @@ def sample_means(sequences, blocks):
     """
     totals, counts = np.zeros(sequences.n_series), np.zeros(sequences.n_series, np.int64)
     for series, scores in _parts(sequences, blocks):
-        known = scores[~np.isnan(scores)]
-        totals[series] += known.sum()
-        counts[series] += len(known)
+        some = slice(series, series + len(scores))
+        known = ~np.isnan(scores)
+        if known.all():
+            totals[some] += scores.sum(axis=1)
+        else:
+            # One by one, for sums of what is known must not depend on where it stands.
+            totals[some] += [row[here].sum() for row, here in zip(scores, known, strict=True)]
+        counts[some] += known.sum(axis=1)
     return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def _parts(sequences, blocks):
-    """Yield (series, scores) of parts that end with the series or after `_PART` steps of it."""
+    """Yield (series, scores): scores (n_series, n_steps) of consecutive series from that number on.
+
+    A part ends with the series or after `_PART` steps of it, however the blocks lie. Whole series
+    of the same length that lie in one block make one array.
+    """
     held, series, done = [], 0, 0  # scores not yet yielded, the series they are of, steps before
     lengths = sequences.lengths
     for block in blocks:
         while len(block):
+            alike = 0 if held or done else _alike(lengths, series, len(block))
+            if alike:
+                length = int(lengths[series])
+                yield series, block[: alike * length].reshape(alike, length)
+                series, block = series + alike, block[alike * length :]
+                continue
             room = min(_PART, int(lengths[series]) - done) - sum(map(len, held))
             held.append(block[:room])
             block = block[room:]
             if len(held[-1]) == room:
                 part = np.concatenate(held)
-                yield series, part
+                yield series, part[None]
                 done += len(part)
                 held = []
                 if done == lengths[series]:
                     series, done = series + 1, 0
+
+
+def _alike(lengths, series, n_steps):
+    """Count the series from this one on that are as long as it and lie whole in so many steps."""
+    length = int(lengths[series])
+    if length > min(_PART, n_steps):
+        return 0
+    ahead = lengths[series : series + n_steps // length]
+    others = np.flatnonzero(ahead != length)
+    return int(others[0]) if len(others) else len(ahead)

@@ -29,8 +29,14 @@ __all__ = [
 
 # Values of whole series that are reconstructed before they are handed on: 32 MiB in float32.
 _TURN = 2**23
+# Values of windows that are handed on together: 1 MiB in float32.
+_PART = 2**18
 # Bytes of batches that may wait for the network.
 _QUEUE = 2**24
+# Batches that JAX lets wait for the network.
+_MOST_WAITING = 32
+# Small batches between which Keras need not look after its state, which takes as long as they do.
+_BATCHES_AT_ONCE = 8 if keras.backend.backend() == "jax" else 1
 
 
 @dataclass
@@ -94,11 +100,16 @@ def train(
         A new one; the given one is left as it was.
     """
     epochs = state.n_epochs + max_epochs
-    with _quiet_torch(), compiled(network, recipe) as lent:
+    feeder = _Feeder(_batches(windows, batch_size, max_windows_per_epoch), network, recipe)
+    feeders = [feeder]
+    pace = _KeepPace(feeder)
+    # Callbacks of the user are called after every batch.
+    together = _BATCHES_AT_ONCE if pace.every >= _MOST_WAITING and not callbacks else 1
+    with _quiet_torch(), compiled(network, recipe, together) as lent:
         lent.reset(state.weights, learning_rate, state.optimizer)
-        feeder = _Feeder(_batches(windows, batch_size, max_windows_per_epoch), network, recipe)
-        feeders = [feeder]
-        loop = [_EachEpoch(feeders, lent, seed), _KeepPace(feeder)]
+        loop = [_EachEpoch(feeders, lent, seed)]
+        if pace.every < _MOST_WAITING:
+            loop.append(pace)
         validation = None
         if early_stopping is not None:
             validation = _Feeder(_batches(early_stopping.windows, batch_size), network, recipe)
@@ -223,7 +234,11 @@ class _EachEpoch(keras.callbacks.Callback):
 
 
 class _KeepPace(keras.callbacks.Callback):
-    """Wait for the network before many batches queue up: JAX lets 32 of them wait, in memory."""
+    """Wait for the network before large batches queue up in memory.
+
+    With this callback, Keras waits after every batch to read the losses; where batches are small
+    and many could wait, that would cost more than it saves.
+    """
 
     def __init__(self, feeder):
         super().__init__()
@@ -278,10 +293,24 @@ def reconstruct(windows, *, network, recipe, weights):
     batches = WindowBatches(windows, _scoring_batch(windows.window_size))
     with _quiet_torch(), compiled(network, recipe) as lent:
         lent.model.set_weights(weights)
+        # The network computes a batch while what it said of the one before is put to use.
+        waiting = None
         for i in range(len(batches)):
             x, mask, n_windows = batches.gather(i)
-            y = lent.model.predict_on_batch(_inputs(x, mask, network))
-            yield x[:n_windows], y[:n_windows]
+            y = lent.say(_inputs(x, mask, network))
+            if waiting:
+                yield from _in_parts(*waiting)
+            waiting = x, y, n_windows
+        if waiting:
+            yield from _in_parts(*waiting)
+
+
+def _in_parts(x, y, n_windows):
+    """Yield windows and what was said of them, so few that work on them stays in the caches."""
+    y, step = np.asarray(y), max(1, _PART // x[0].size)
+    for first in range(0, n_windows, step):
+        some = slice(first, min(first + step, n_windows))
+        yield x[some], y[some]
 
 
 def reconstruct_series(windows, *, networks, exact, recipe, weights):
@@ -339,13 +368,12 @@ def _said_of_series(windows, numbers, padded, lent, network):
         for first in range(0, len(chosen), n_rows):
             some = chosen[first : first + n_rows]
             x, mask = fill_up(*windows.gather(some, int(size)), n_rows)
-            y = lent.model.predict_on_batch(_inputs(x, mask, network))
-            yield some, y[: len(some)]
+            yield some, np.asarray(lent.say(_inputs(x, mask, network)))[: len(some)]
 
 
 def _scoring_batch(window_size):
     """Choose a batch large enough to use the machine, small enough for one short request."""
-    return int(np.clip(16384 // window_size, 32, 256))
+    return int(np.clip(16384 // window_size // 32 * 32, 32, 256))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from skanomaly._backend import load_keras
 from skanomaly.layers import kernels
 from skanomaly.layers.kernels import _compile, _numba, _reference
 
+pytestmark = pytest.mark.contract
 keras = load_keras()
 fused = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None or keras.backend.backend() == "tensorflow",
@@ -41,28 +42,35 @@ def problem(n_rows, n_steps, n, n_networks=1, masked=False, n_inputs=3, seed=0):
     return arguments, (draw(batch, n_steps, n), draw(batch, n), draw(batch, n))
 
 
-def run_loops(x, mask, kernel, recurrent, bias, h0, c0, pieces=None):
+def run_loops(x, mask, kernel, recurrent, bias, h0, c0, pieces=None, train=True):
     """Run the loops forward over some pieces; return what they write."""
-    hs, cs = np.zeros((2, *x.shape[:2], h0.shape[1]), np.float32)
-    gates = np.zeros((*x.shape[:2], kernel.shape[2]), np.float32)
+    hs = np.zeros((*x.shape[:2], h0.shape[1]), np.float32)
+    gates, cs, scratch = scraps(x, kernel, h0, train)
     h, c = np.zeros_like(h0), np.zeros_like(c0)
     mask = NO_MASK if mask is None else mask
     written = gates, hs, cs, h, c
-    for piece in pieces or range(_numba.n_pieces(len(x), len(kernel))):
-        _numba.forward(x, mask, kernel, recurrent, bias, h0, c0, *written, piece)
+    for piece in pieces or range(len(scratch)):
+        _numba.forward(x, mask, kernel, recurrent, bias, h0, c0, *written, scratch, piece)
     return written
+
+
+def scraps(x, kernel, h0, train=True):
+    """Make what is computed in, full of what must not be read."""
+    shapes = _numba.layout(*x.shape[:2], h0.shape[1], len(kernel), train)
+    return [np.full(shape, np.nan, np.float32) for shape in shapes]
 
 
 def run_loops_back(arguments, gradients):
     x, mask, kernel, recurrent, _, h0, c0 = arguments
     gates, hs, cs, _, _ = run_loops(*arguments)
-    n_pieces, n_inputs, n = _numba.n_pieces(len(x), len(kernel)), x.shape[2], h0.shape[1]
-    added = np.zeros((n_pieces, n_inputs + n + 1, 4 * n), np.float32)
+    *_, scratch = scraps(x, kernel, h0)
+    n_inputs, n = x.shape[2], h0.shape[1]
+    added = np.zeros((len(scratch), n_inputs + n + 1, 4 * n), np.float32)
     dx, dh0, dc0 = np.zeros_like(x), np.zeros_like(h0), np.zeros_like(c0)
     mask = NO_MASK if mask is None else mask
     read = x, mask, kernel, recurrent, h0, c0, gates, hs, cs, *gradients
-    for piece in range(n_pieces):
-        _numba.backward(*read, dx, dh0, dc0, added, piece)
+    for piece in range(len(scratch)):
+        _numba.backward(*read, dx, dh0, dc0, added, scratch, piece)
     added = added.reshape(len(kernel), -1, n_inputs + n + 1, 4 * n).sum(axis=1)
     return dx, *np.split(added, (n_inputs, n_inputs + n), axis=1), dh0, dc0
 
@@ -82,11 +90,13 @@ shapes = st.tuples(
 def test_loops_equal_the_reference(shape, seed):
     arguments, gradients = problem(*shape, seed=seed)
     hs, cs, _ = _reference.lstm(*arguments)
-    _, hs_said, cs_said, h, c = run_loops(*arguments)
+    _, hs_said, _, h, c = run_loops(*arguments)
     np.testing.assert_allclose(hs_said, hs[:, 1:], atol=2e-6)
-    np.testing.assert_allclose(cs_said, cs[:, 1:], atol=1e-5)
+    np.testing.assert_allclose(c, cs[:, -1], atol=1e-5)
     np.testing.assert_array_equal(h, hs_said[:, -1])
-    np.testing.assert_array_equal(c, cs_said[:, -1])
+    _, hs_alone, _, *states = run_loops(*arguments, train=False)
+    np.testing.assert_array_equal(hs_alone, hs_said)
+    np.testing.assert_array_equal(states, (h, c))
     gradients_said = run_loops_back(arguments, gradients)
     true = _reference.lstm_gradients(*arguments, *gradients)
     for said, gradient in zip(gradients_said, true, strict=True):
@@ -95,7 +105,7 @@ def test_loops_equal_the_reference(shape, seed):
 
 
 def test_many_steps_are_computed_as_few_are():
-    size = _numba._steps_at_once(3, 2)
+    size = _numba._steps_at_once(2)
     assert size == 32
     arguments, gradients = problem(2, 2 * size + 5, 2, masked=True)
     true = _reference.lstm_gradients(*arguments, *gradients)
@@ -132,17 +142,18 @@ def test_a_row_says_the_same_whatever_rows_are_beside_it(n):
     for row in (0, 15, 16, 20, 22):
         one_row = [a[row : row + 1] for a in (x, h0, c0)]
         alone = run_loops(one_row[0], mask, *weights, *one_row[1:])
-        for all_rows, one in zip(together, alone, strict=True):
-            np.testing.assert_array_equal(all_rows[row], one[0])
+        for k in (1, 3, 4):  # hs, h, c
+            np.testing.assert_array_equal(together[k][row], alone[k][0])
 
 
 def test_a_piece_writes_its_rows_alone():
     arguments, _ = problem(21, 3, 2, n_networks=2)
     some, every = run_loops(*arguments, pieces=[2]), run_loops(*arguments)
-    for part, whole in zip(some, every, strict=True):
-        np.testing.assert_array_equal(part[21:37], whole[21:37])
+    for k in (1, 3, 4):  # hs, h, c
+        part, whole = some[k], every[k]
+        np.testing.assert_array_equal(part[21:33], whole[21:33])
         assert not part[:21].any()
-        assert not part[37:].any()
+        assert not part[33:].any()
 
 
 def test_tanh_is_as_close_as_stated():
@@ -213,6 +224,31 @@ def test_last_output_alone_has_the_same_gradients():
         kernel_gradients(arguments, (dhs, dh, dc), return_sequences=False), true, strict=True
     ):
         np.testing.assert_allclose(said, gradient, atol=1e-5)
+
+
+@fused
+@pytest.mark.parametrize(
+    ("place", "change", "message"),
+    [
+        (0, lambda a: a[0], "must have three dimensions each"),
+        (0, lambda a: a[:0], "x must have rows"),
+        (0, lambda a: a[:, :0], "x must have rows"),
+        (0, lambda a: a[:, :, :2], r"kernel must be of shape \(1, 2, 16\)"),
+        (1, lambda a: a[:, :2], "mask must be of shape"),
+        (1, lambda a: a.astype(np.float32), "mask .* and dtype bool; .* dtype float32"),
+        (2, lambda a: a.astype(np.float16), "kernel .* and dtype float32; .* dtype float16"),
+        (3, lambda a: a[:, :, :8], "recurrent must be of shape"),
+        (4, lambda a: a[:, :3], "bias must be of shape"),
+        (5, lambda a: a[:2], "h must be of shape"),
+        (6, lambda a: a[:, :3], "c must be of shape"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(place, change, message):
+    arguments, _ = problem(3, 5, 4, masked=True)
+    arguments = list(arguments)
+    arguments[place] = change(arguments[place])
+    with pytest.raises(ValueError, match=message):
+        run_kernel(arguments)
 
 
 def large_result():

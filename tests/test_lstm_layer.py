@@ -10,6 +10,7 @@ from skanomaly._backend import load_keras
 from skanomaly.detectors import Seq2SeqLSTMAutoencoder
 from skanomaly.layers import LSTM, EnsembleLSTM, kernels
 
+pytestmark = pytest.mark.contract
 keras = load_keras()
 NO_KERNEL = kernels.obstacle()
 fused = pytest.mark.skipif(NO_KERNEL is not None, reason=f"no fused kernel: {NO_KERNEL}")
@@ -157,6 +158,12 @@ def test_fused_is_refused_where_it_cannot_run_and_auto_says_why(options, reason)
     np.testing.assert_allclose(arrays(layer(X))[0], arrays(theirs(X))[0], atol=1e-3)
     assert layer.kernel_used == "keras"
     assert reason in layer.obstacles
+
+
+@fused  # TensorFlow's own layer takes no batch without rows
+def test_no_rows_are_no_rows():
+    layer, _ = both(kernel="auto")
+    assert arrays(layer(X[:0]))[0].shape == (0, UNITS)
 
 
 def test_without_the_kernel_all_works_as_in_keras(monkeypatch):

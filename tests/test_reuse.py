@@ -1,5 +1,8 @@
 """Compiled models are used again: no second compilation, no memory lost, no sharing."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -21,9 +24,9 @@ def compilations(monkeypatch):
     compiled = []
     original = networks._compile
 
-    def count(network, recipe):
+    def count(network, *how):
         compiled.append(network)
-        return original(network, recipe)
+        return original(network, *how)
 
     monkeypatch.setattr(networks, "_compile", count)
     monkeypatch.setattr(networks, "_idle", type(networks._idle)())
@@ -101,11 +104,41 @@ def test_fifty_fits_keep_memory_flat(series):
     assert process.memory_info().rss - before < 50e6
 
 
+FORK = """
+import os
+import sys
+import numpy as np
+from skanomaly import LSTMAutoencoder
+
+X = np.sin(np.arange(60) / 3).reshape(-1, 1)
+detector = LSTMAutoencoder(window_size=6, hidden_units=2, max_epochs=1, random_state=0).fit(X)
+scores = detector.score_samples(X)
+child = os.fork()
+if child == 0:
+    try:
+        same = bool((detector.score_samples(X) == scores).all())
+        print("the same" if same else "another", flush=True)
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_after_a_fork_a_network_says_the_same_or_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=300, check=True
+    )
+    on_torch = load_keras().backend.backend() == "torch"
+    assert ("the same" if on_torch else "Start processes anew") in done.stdout
+
+
 def test_idle_models_are_dropped_oldest_first(compilations, monkeypatch, series):
     monkeypatch.setattr(networks, "_MOST_IDLE", 2)
     for units in (1, 2, 3):
         LSTMAutoencoder(**TINY | {"hidden_units": units, "max_epochs": 0}).fit(series)
-    kept = [dict(key[0].options)["hidden_units"] for key in networks._idle]
+    kept = [dict(content[0].options)["hidden_units"] for content, _ in networks._idle]
     assert kept == [(2,), (3,)]
 
 

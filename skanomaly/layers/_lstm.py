@@ -157,7 +157,7 @@ class LSTM(keras.layers.LSTM):
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Run over all time steps."""
         # Plain containers: nothing here is state for Keras to track.
-        self.obstacles = [] if self.kernel == "keras" else self._obstacles(mask)
+        self.obstacles = [] if self.kernel == "keras" else self._obstacles(sequences, mask)
         self.kernel_used = choose_kernel(self.kernel, list(self.obstacles))
         if self.kernel_used == "keras":
             return super().inner_loop(sequences, initial_state, mask, training)
@@ -169,7 +169,7 @@ class LSTM(keras.layers.LSTM):
         weights = [keras.ops.expand_dims(weight, 0) for weight in weights]
         return run_fused(sequences, mask, weights, initial_state, layer=self)
 
-    def _obstacles(self, mask):
+    def _obstacles(self, sequences, mask):
         wrong = {
             "activation must be tanh": self.activation is not keras.activations.tanh,
             "recurrent_activation must be sigmoid": (
@@ -180,6 +180,7 @@ class LSTM(keras.layers.LSTM):
             "recurrent_dropout must be 0": self.recurrent_dropout > 0,
             "implementation must be 2": self.cell.implementation != 2,
             "dtype must be float32": self.compute_dtype != "float32",
+            "there must be rows and time steps": 0 in sequences.shape,
             "the mask must have one value per row and step": mask is not None and mask.ndim != 2,
         }
         reasons = [reason for reason, present in wrong.items() if present]

@@ -45,6 +45,37 @@ def obstacle():
     return without_numba() or _kernel().obstacle()
 
 
+def _check(x, mask, kernel, recurrent, bias, h, c):
+    """Refuse what the loops would read wrongly; of traced tensors too, whose shapes are known."""
+    dims = [len(tensor.shape) for tensor in (x, kernel, recurrent)]
+    if dims != [3, 3, 3]:
+        raise ValueError(
+            f"x, kernel and recurrent must have three dimensions each; they have {dims}."
+        )
+    batch, n_steps, n_inputs = x.shape
+    n_networks, n, _ = recurrent.shape
+    if not (batch and n_steps and n):
+        raise ValueError(f"x must have rows and time steps; it has shape {tuple(x.shape)}.")
+    tensors = {
+        "x": (x, (batch, n_steps, n_inputs), "float32"),
+        "mask": (mask, (batch, n_steps), "bool"),
+        "kernel": (kernel, (n_networks, n_inputs, 4 * n), "float32"),
+        "recurrent": (recurrent, (n_networks, n, 4 * n), "float32"),
+        "bias": (bias, (n_networks, 4 * n), "float32"),
+        "h": (h, (batch, n), "float32"),
+        "c": (c, (batch, n), "float32"),
+    }
+    for name, (tensor, shape, dtype) in tensors.items():
+        if tensor is None and name == "mask":
+            continue
+        is_shape, is_dtype = tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
+        if is_shape != shape or is_dtype != dtype:
+            raise ValueError(
+                f"{name} must be of shape {shape} and dtype {dtype}; it is of shape {is_shape} and "
+                f"dtype {is_dtype}."
+            )
+
+
 def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
     """Run an LSTM over all time steps, differentiably, with the kernel of the backend.
 
@@ -54,7 +85,7 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
     Parameters
     ----------
     x : tensor of float32, shape (batch, time, n_inputs)
-        Inputs.
+        Inputs; the batch is a multiple of n_networks.
     mask : tensor of bool, shape (batch, time), or None
         Steps that are False leave the states as they are.
     kernel : tensor of float32, shape (n_networks, n_inputs, 4 * n)
@@ -79,7 +110,10 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
     ------
     RuntimeError
         If this process has no fused kernel.
+    ValueError
+        If a shape or a dtype is another: compiled code reads memory without looking.
     """
     if reason := obstacle():
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
+    _check(x, mask, kernel, recurrent, bias, h, c)
     return _kernel().lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences)

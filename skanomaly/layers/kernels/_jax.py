@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from skanomaly.layers.kernels._numba import backward_piece, forward_piece, n_pieces
+from skanomaly.layers.kernels._numba import backward_piece, forward_piece, layout
 from skanomaly.layers.kernels._xla import Handler
 
 __all__ = ["lstm", "obstacle"]
@@ -18,7 +18,7 @@ def obstacle():
     """Register the kernel with XLA; say why that is impossible, or return None."""
     if jax.default_backend() != "cpu":
         return f"JAX must run on a CPU; it runs on {jax.default_backend()!r}"
-    for name, piece, n_arrays in ((_FORWARD, forward_piece, 12), (_BACKWARD, backward_piece, 16)):
+    for name, piece, n_arrays in ((_FORWARD, forward_piece, 13), (_BACKWARD, backward_piece, 17)):
         handler = Handler(piece, n_arrays)
         jax.ffi.register_ffi_target(name, handler.capsule(), platform="cpu", api_version=1)
         if reason := handler.unfit():
@@ -47,27 +47,28 @@ def _call(name, results):
 
 def _forward(x, mask, kernel, recurrent, bias, h, c, *, train, return_sequences):
     batch, n_steps, _ = x.shape
-    n = recurrent.shape[1]
-    states = (batch, n_steps, n)
+    n_networks, n, _ = recurrent.shape
+    gates, cs, scratch = layout(batch, n_steps, n, n_networks, train)
     results = (
-        _floats(*((batch, n_steps, 4 * n) if train else _NOTHING)),
-        _floats(*(states if train or return_sequences else _NOTHING)),
-        _floats(*(states if train else _NOTHING)),
+        _floats(*gates),
+        _floats(*((batch, n_steps, n) if train or return_sequences else _NOTHING)),
+        _floats(*cs),
         _floats(batch, n),
         _floats(batch, n),
+        _floats(*scratch),
     )
     return _call(_FORWARD, results)(x, mask, kernel, recurrent, bias, h, c)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _lstm(return_sequences, *arguments):
-    _, hs, _, h, c = _forward(*arguments, train=False, return_sequences=return_sequences)
+    _, hs, _, h, c, _ = _forward(*arguments, train=False, return_sequences=return_sequences)
     return hs, h, c
 
 
 def _remember(return_sequences, *arguments):
     values = [argument.value for argument in arguments]
-    gates, hs, cs, h, c = _forward(*values, train=True, return_sequences=True)
+    gates, hs, cs, h, c, _ = _forward(*values, train=True, return_sequences=True)
     said = hs if return_sequences else jnp.zeros(_NOTHING, jnp.float32)
     x, mask, kernel, recurrent, _, h0, c0 = values
     # What says whether x needs a gradient must be a structure, not a value.
@@ -87,14 +88,15 @@ def _differentiate(return_sequences, remembered, gradients):
     n_networks, n_inputs, width = kernel.shape
     n = width // 4
     states = _floats(*h0.shape)
-    pieces = n_pieces(len(h0), n_networks)
+    *_, scratch = layout(*x.shape[:2], n, n_networks, True)
     results = (
         _floats(*(x.shape if needed is not None else _NOTHING)),
         states,
         states,
-        _floats(pieces, n_inputs + n + 1, width),
+        _floats(scratch[0], n_inputs + n + 1, width),
+        _floats(*scratch),
     )
-    dx, dh0, dc0, added = _call(_BACKWARD, results)(
+    dx, dh0, dc0, added, _ = _call(_BACKWARD, results)(
         x, mask, kernel, recurrent, h0, c0, *written, dhs, dh, dc
     )
     added = added.reshape(n_networks, -1, n_inputs + n + 1, width).sum(axis=1)

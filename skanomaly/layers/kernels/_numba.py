@@ -18,7 +18,13 @@ import numpy as np
 
 from skanomaly.layers.kernels._compile import apart, carray, compiled, inlined, pointer, summing
 
-__all__ = ["backward", "backward_piece", "forward", "forward_piece", "n_pieces"]
+__all__ = [
+    "backward",
+    "backward_piece",
+    "forward",
+    "forward_piece",
+    "layout",
+]
 
 # Rows whose steps are computed together: enough to hide the latency of one, and few enough for
 # their gates to stay in the fastest cache.
@@ -48,13 +54,13 @@ def _tanh(x):
 
 @apart
 def _add_product(out, a, b):
-    """Add the product of (rows, k) and (k, m) to `out` (rows, m); rows must come in fours.
+    """Add the product of (rows, k) and (k, m) to `out` (rows, m).
 
     Four rows meet four rows of b at a time, so that each number loaded is used four times.
     """
     n_rows, n_inner = a.shape
     m = b.shape[1]
-    for r in range(0, n_rows, 4):
+    for r in range(0, n_rows - 3, 4):
         for k in range(0, n_inner - 3, 4):
             a00, a01, a02, a03 = a[r, k], a[r, k + 1], a[r, k + 2], a[r, k + 3]
             a10, a11, a12, a13 = a[r + 1, k], a[r + 1, k + 1], a[r + 1, k + 2], a[r + 1, k + 3]
@@ -73,19 +79,57 @@ def _add_product(out, a, b):
                 out[r + 1, j] += a1 * b[k, j]
                 out[r + 2, j] += a2 * b[k, j]
                 out[r + 3, j] += a3 * b[k, j]
+    for r in range(n_rows - n_rows % 4, n_rows):
+        for k in range(n_inner):
+            for j in range(m):
+                out[r, j] += a[r, k] * b[k, j]
+
+
+@apart
+def _add_recurrent(sums, t, h, recurrent):
+    """Add the product of h (rows, n) and (n, 4 * n) to `sums` (rows, time, 4 * n) at step t.
+
+    Rows come in fours.
+    """
+    n_rows, n = h.shape
+    m = recurrent.shape[1]
+    for r in range(0, n_rows, 4):
+        for k in range(0, n - 3, 4):
+            a00, a01, a02, a03 = h[r, k], h[r, k + 1], h[r, k + 2], h[r, k + 3]
+            a10, a11, a12, a13 = h[r + 1, k], h[r + 1, k + 1], h[r + 1, k + 2], h[r + 1, k + 3]
+            a20, a21, a22, a23 = h[r + 2, k], h[r + 2, k + 1], h[r + 2, k + 2], h[r + 2, k + 3]
+            a30, a31, a32, a33 = h[r + 3, k], h[r + 3, k + 1], h[r + 3, k + 2], h[r + 3, k + 3]
+            for j in range(m):
+                b0, b1, b2, b3 = (
+                    recurrent[k, j], recurrent[k + 1, j], recurrent[k + 2, j], recurrent[k + 3, j]
+                )  # fmt: skip
+                s0, s1, s2, s3 = (
+                    sums[r, t, j], sums[r + 1, t, j], sums[r + 2, t, j], sums[r + 3, t, j]
+                )  # fmt: skip
+                sums[r, t, j] = (((s0 + a00 * b0) + a01 * b1) + a02 * b2) + a03 * b3
+                sums[r + 1, t, j] = (((s1 + a10 * b0) + a11 * b1) + a12 * b2) + a13 * b3
+                sums[r + 2, t, j] = (((s2 + a20 * b0) + a21 * b1) + a22 * b2) + a23 * b3
+                sums[r + 3, t, j] = (((s3 + a30 * b0) + a31 * b1) + a32 * b2) + a33 * b3
+        for k in range(n - n % 4, n):
+            a0, a1, a2, a3 = h[r, k], h[r + 1, k], h[r + 2, k], h[r + 3, k]
+            for j in range(m):
+                sums[r, t, j] += a0 * recurrent[k, j]
+                sums[r + 1, t, j] += a1 * recurrent[k, j]
+                sums[r + 2, t, j] += a2 * recurrent[k, j]
+                sums[r + 3, t, j] += a3 * recurrent[k, j]
 
 
 @summing
-def _add_product_of_rows(out, a, b):
-    """Add the product of (rows, k) and the transpose of (m, k) to `out`; rows come in fours."""
-    n_rows, n_inner = a.shape
-    m = b.shape[0]
-    for r in range(0, n_rows, 4):
+def _add_product_of_rows(out, a, t, b):
+    """Add the product of step t of (rows, time, k) and the transpose of (m, k) to `out`."""
+    n_rows, m = out.shape
+    n_inner = a.shape[2]
+    for r in range(0, n_rows - 3, 4):
         for j in range(0, m - 3, 4):
             s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = _ZERO
             s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = _ZERO
             for k in range(n_inner):
-                a0, a1, a2, a3 = a[r, k], a[r + 1, k], a[r + 2, k], a[r + 3, k]
+                a0, a1, a2, a3 = a[r, t, k], a[r + 1, t, k], a[r + 2, t, k], a[r + 3, t, k]
                 b0, b1, b2, b3 = b[j, k], b[j + 1, k], b[j + 2, k], b[j + 3, k]
                 s00, s01, s02, s03 = s00 + a0 * b0, s01 + a0 * b1, s02 + a0 * b2, s03 + a0 * b3
                 s10, s11, s12, s13 = s10 + a1 * b0, s11 + a1 * b1, s12 + a1 * b2, s13 + a1 * b3
@@ -99,8 +143,14 @@ def _add_product_of_rows(out, a, b):
             for r1 in range(r, r + 4):
                 total = _ZERO
                 for k in range(n_inner):
-                    total += a[r1, k] * b[j, k]
+                    total += a[r1, t, k] * b[j, k]
                 out[r1, j] += total
+    for r in range(n_rows - n_rows % 4, n_rows):
+        for j in range(m):
+            total = _ZERO
+            for k in range(n_inner):
+                total += a[r, t, k] * b[j, k]
+            out[r, j] += total
 
 
 @inlined
@@ -115,12 +165,12 @@ def _add_four(out, j, s0, s1, s2, s3):
 def _add_product_over_rows(out, a, b):
     """Add the product of the transpose of (rows, k) and (rows, m) to `out` (k, m).
 
-    Rows come in fours.
+    The outer loop is over `out`, so that four rows of it stay in the first-level cache.
     """
     n_rows, n_outer = a.shape
     m = b.shape[1]
-    for r in range(0, n_rows, 4):
-        for k in range(0, n_outer - 3, 4):
+    for k in range(0, n_outer - 3, 4):
+        for r in range(0, n_rows - 3, 4):
             a00, a01, a02, a03 = a[r, k], a[r, k + 1], a[r, k + 2], a[r, k + 3]
             a10, a11, a12, a13 = a[r + 1, k], a[r + 1, k + 1], a[r + 1, k + 2], a[r + 1, k + 3]
             a20, a21, a22, a23 = a[r + 2, k], a[r + 2, k + 1], a[r + 2, k + 2], a[r + 2, k + 3]
@@ -131,93 +181,89 @@ def _add_product_over_rows(out, a, b):
                 out[k + 1, j] = (((out[k + 1, j] + a01 * b0) + a11 * b1) + a21 * b2) + a31 * b3
                 out[k + 2, j] = (((out[k + 2, j] + a02 * b0) + a12 * b1) + a22 * b2) + a32 * b3
                 out[k + 3, j] = (((out[k + 3, j] + a03 * b0) + a13 * b1) + a23 * b2) + a33 * b3
-        for k in range(n_outer - n_outer % 4, n_outer):
+        for r in range(n_rows - n_rows % 4, n_rows):
+            a0, a1, a2, a3 = a[r, k], a[r, k + 1], a[r, k + 2], a[r, k + 3]
+            for j in range(m):
+                out[k, j] += a0 * b[r, j]
+                out[k + 1, j] += a1 * b[r, j]
+                out[k + 2, j] += a2 * b[r, j]
+                out[k + 3, j] += a3 * b[r, j]
+    _add_last_rows(out, a, b, n_outer - n_outer % 4)
+
+
+@apart
+def _add_last_rows(out, a, b, first):
+    """Do the same for the rows of `out` from the given one on."""
+    n_rows, n_outer = a.shape
+    m = b.shape[1]
+    for k in range(first, n_outer):
+        for r in range(0, n_rows - 3, 4):
             a0, a1, a2, a3 = a[r, k], a[r + 1, k], a[r + 2, k], a[r + 3, k]
             for j in range(m):
                 b0, b1, b2, b3 = b[r, j], b[r + 1, j], b[r + 2, j], b[r + 3, j]
                 out[k, j] = (((out[k, j] + a0 * b0) + a1 * b1) + a2 * b2) + a3 * b3
+        for r in range(n_rows - n_rows % 4, n_rows):
+            for j in range(m):
+                out[k, j] += a[r, k] * b[r, j]
 
 
 @compiled
-def _fours(rows):
-    """Copy rows (rows, n) and add rows of zeros until they come in fours."""
-    n_rows, n = rows.shape
-    padded = np.zeros((n_rows + -n_rows % 4, n), np.float32)
-    padded[:n_rows] = rows
-    return padded
-
-
-@apart
-def _copy(target, source):
-    """Copy a vector."""
-    for j in range(target.size):
-        target[j] = source[j]
+def _load_states(block, source, row, n_rows):
+    """Copy some rows of (batch, n) to `block` (rows, n), and let zeros follow."""
+    block[:n_rows] = source[row : row + n_rows]
+    block[n_rows:] = _ZERO
 
 
 @compiled
-def _load(block, source, row, n_rows, start, n_steps):
-    """Copy some rows and steps of (batch, time, n) to `block` (time, rows, n)."""
-    for r in range(n_rows):
-        for t in range(n_steps):
-            _copy(block[t, r], source[row + r, start + t])
+def _rows_per_piece(batch, n_networks):
+    """Count the rows of a piece, those included that are added to have them in fours."""
+    per_network = batch // n_networks
+    pieces = max(1, -(-per_network // ROWS))
+    rows = -(-per_network // pieces)
+    return -(-rows // 4) * 4
 
 
 @compiled
-def _load_from_before(block, source, first, row, n_rows, start, n_steps):
-    """Load as above, but from one step earlier; before the first step stands `first` (batch, n)."""
-    if start:
-        _load(block, source, row, n_rows, start - 1, n_steps)
-        return
-    for r in range(n_rows):
-        _copy(block[0, r], first[row + r])
-    _load(block[1:], source, row, n_rows, 0, n_steps - 1)
+def _n_pieces(batch, n_networks):
+    """Count the pieces of a batch."""
+    return n_networks * -(-(batch // n_networks) // ROWS)
 
 
 @compiled
-def _store(target, block, row, n_rows, start, n_steps):
-    """Copy `block` (time, rows, n) to its place in (batch, time, n), where that is wanted."""
-    if target.size:
-        for r in range(n_rows):
-            for t in range(n_steps):
-                _copy(target[row + r, start + t], block[t, r])
+def _steps_at_once(n):
+    """Count the steps of a block: so many that it stays in the second-level cache."""
+    return min(32, max(2, 2**18 // (32 * ROWS * n)))
+
+
+@compiled
+def _scratch_size(n, rows):
+    """Count the numbers that a piece computes with and does not keep."""
+    return rows * (4 * n * (_steps_at_once(n) + 1) + 8 * n)
 
 
 @inlined
-def _flat(block, n_steps):
-    """See the first steps of (time, rows, n) as (time * rows, n)."""
-    return block[:n_steps].reshape(-1, block.shape[2])
-
-
-@compiled
-def _steps_at_once(n_inputs, n):
-    """So many that what is computed of them stays in the second-level cache."""
-    return min(32, max(1, 2**18 // (4 * ROWS * (8 * n + n_inputs))))
+def _cut(scratch, start, rows, n):
+    """Cut an array (rows, n) out of a vector; say where the next one starts."""
+    return scratch[start : start + rows * n].reshape(rows, n), start + rows * n
 
 
 @inlined
 def _rows_of_piece(piece, batch, n_networks):
-    """Give the network and the rows, first and last, of a piece."""
+    """Give the network of a piece, its first row, and how many there are."""
     per_network = batch // n_networks
-    pieces = -(-per_network // ROWS)
-    network = piece // pieces
-    first = network * per_network + piece % pieces * ROWS
-    return network, first, min(first + ROWS, (network + 1) * per_network)
+    pieces = _n_pieces(per_network, 1)
+    network, rows = piece // pieces, _rows_per_piece(per_network, 1)
+    done = piece % pieces * rows
+    return network, network * per_network + done, min(rows, per_network - done)
 
 
 @apart
-def _activate(sums, scale):
-    """Turn sums into gates, in place: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2."""
-    for k in range(sums.size):
-        s = scale[k]
-        sums[k] = s * _tanh(s * sums[k]) + (_ONE - s)
-
-
-@compiled
-def _scales(n_rows, n):
-    """1 for the cell gates, 1 / 2 for the others: a vector of n_rows * 4 * n."""
-    scale = np.full((n_rows, 4, n), _HALF, np.float32)
-    scale[:, 2] = _ONE
-    return scale.reshape(-1)
+def _activate(sums, t, scale):
+    """Turn sums (rows, time, 4 * n) at step t into gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2."""
+    for r in range(len(sums)):
+        for k in range(scale.size):
+            s = scale[k]
+            sums[r, t, k] = s * _tanh(s * sums[r, t, k]) + (_ONE - s)
 
 
 @apart
@@ -228,11 +274,18 @@ def _tanh_of(target, source):
         target[k] = _tanh(source[k])
 
 
+@inlined
+def _stands(mask, row, t):
+    return mask.size > 0 and not mask[row, t]
+
+
 # ------------------------------------------------------------------------------------- forward
 
 
 @compiled
-def forward(x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h_last, c_last, piece):
+def forward(
+    x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h_last, c_last, scratch, piece
+):
     """Compute the rows of a piece over all time steps.
 
     Parameters
@@ -249,85 +302,87 @@ def forward(x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h_last, c_l
         Biases of the gates.
     h0, c0 : ndarray of float32, shape (batch, n)
         States before the first step.
-    gates : ndarray of float32, shape (batch, time, 4 * n) or (0, 0, 0)
-        Written: the activated gates, for :func:`backward`.
-    hs, cs : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
-        Written: the states after each step.
+    gates : ndarray of float32, shape (n_pieces, rows, any)
+        Written: the activated gates of the rows of each piece, step by step, for
+        :func:`backward`; or, where :func:`layout` gave room for a block of steps, the last block.
+    hs : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
+        Written: the state h after each step.
+    cs : ndarray of float32, shape (n_pieces, n_kept, rows * n)
+        Written: the states c after each step, of as many steps as the gates.
     h_last, c_last : ndarray of float32, shape (batch, n)
         Written: the states after the last step.
+    scratch : ndarray of float32, shape (n_pieces, any)
+        Memory to compute in.
     piece : int
-        Which rows: :data:`ROWS` of one network, or what is left of its rows.
+        Which rows: :func:`_rows_per_piece` of one network, or what is left of its rows.
     """
-    network, first, last = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
-    n_rows, n = last - first, h0.shape[1]
-    h, c = _fours(h0[first:last]), _fours(c0[first:last])
-    size = _steps_at_once(x.shape[2], n)
-    inputs = np.zeros((size, len(h), x.shape[2]), np.float32)
-    sums = np.zeros((size, len(h), 4 * n), np.float32)
-    h_block = np.zeros((size, len(h), n), np.float32)
-    c_block = np.zeros((size, len(h), n), np.float32)
-    tanh_c = np.zeros_like(c)
-    scale = _scales(len(h), n)
-    for start in range(0, x.shape[1], size):
-        n_steps = min(size, x.shape[1] - start)
-        _load(inputs, x, first, n_rows, start, n_steps)
-        _add_inputs(_flat(sums, n_steps), _flat(inputs, n_steps), kernel[network], bias[network])
-        for t in range(n_steps):
-            _add_product(sums[t], h, recurrent[network])
-            _activate(sums[t].reshape(-1), scale)
-            _step(sums[t], h, c, tanh_c, mask, first, n_rows, start + t)
-            _copy(h_block[t].reshape(-1), h.reshape(-1))
-            _copy(c_block[t].reshape(-1), c.reshape(-1))
-        _store(gates, sums, first, n_rows, start, n_steps)
-        _store(hs, h_block, first, n_rows, start, n_steps)
-        _store(cs, c_block, first, n_rows, start, n_steps)
-    h_last[first:last], c_last[first:last] = h[:n_rows], c[:n_rows]
-
-
-@compiled
-def _add_inputs(sums, inputs, kernel, bias):
-    """Compute what the inputs (steps, n_inputs) add to the gates: `sums` (steps, 4 * n)."""
-    for k in range(len(sums)):
-        _copy(sums[k], bias)
-    _add_product(sums, inputs, kernel)
-
-
-@compiled
-def _step(gates, h, c, tanh_c, mask, first, n_rows, t):
-    """Take the states (rows, n) one step on."""
-    for r in range(n_rows):
-        if mask.size and not mask[first + r, t]:
-            _stand_still(gates[r], h[r])
-        _next_c(c[r], gates[r])
-    _tanh_of(tanh_c, c)
-    for r in range(n_rows):
-        if not mask.size or mask[first + r, t]:
-            _next_h(h[r], gates[r], tanh_c[r])
+    network, first, n_rows = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
+    rows, n = gates.shape[1], h0.shape[1]
+    n_steps, n_kept, size = x.shape[1], cs.shape[1], _steps_at_once(n)
+    h, end = _cut(scratch[piece], 0, rows, n)
+    c, end = _cut(scratch[piece], end, rows, n)
+    tanh_c, end = _cut(scratch[piece], end, rows, n)
+    scale = scratch[piece, end : end + 4 * n]
+    piece_gates = gates[piece].reshape(rows, -1, 4 * n)
+    scale[:] = _HALF
+    scale[2 * n : 3 * n] = _ONE
+    _load_states(h, h0, first, n_rows)
+    _load_states(c, c0, first, n_rows)
+    for start in range(0, n_steps, size):
+        n_now = min(size, n_steps - start)
+        kept = start if n_kept == n_steps else 0
+        for r in range(rows):
+            sums = piece_gates[r, kept : kept + n_now]
+            for t in range(n_now):
+                _copy(sums[t], bias[network])
+            if r < n_rows:
+                _add_product(sums, x[first + r, start : start + n_now], kernel[network])
+        for t in range(n_now):
+            _add_recurrent(piece_gates, kept + t, h, recurrent[network])
+            _activate(piece_gates, kept + t, scale)
+            c_next = cs[piece, kept + t].reshape(rows, n)
+            _next_c(c_next, c, piece_gates, kept + t, mask, first, n_rows, start + t)
+            _tanh_of(tanh_c, c_next)
+            _next_h(h, tanh_c, piece_gates, kept + t, hs, mask, first, n_rows, start + t)
+            c = c_next
+    h_last[first : first + n_rows], c_last[first : first + n_rows] = h[:n_rows], c[:n_rows]
 
 
 @apart
-def _next_c(c, gates):
-    """Compute the state c (n) of a row from that before."""
-    n = c.size
-    for j in range(n):
-        c[j] = gates[n + j] * c[j] + gates[j] * gates[2 * n + j]
+def _copy(target, source):
+    """Copy a vector."""
+    for j in range(target.size):
+        target[j] = source[j]
 
 
 @apart
-def _next_h(h, gates, tanh_c):
-    """Compute the state h (n) of a row."""
-    n = h.size
-    for j in range(n):
-        h[j] = gates[3 * n + j] * tanh_c[j]
+def _next_c(c_next, c, gates, at, mask, first, n_rows, t):
+    """Compute the states c (rows, n) from those before and the gates of step `at` of the block.
+
+    Where step t does not exist the gates become such that c stays.
+    """
+    rows, n = c.shape
+    for r in range(rows):
+        if r < n_rows and _stands(mask, first + r, t):
+            for j in range(n):
+                gates[r, at, j] = gates[r, at, 2 * n + j] = _ZERO
+                gates[r, at, n + j] = _ONE
+        for j in range(n):
+            i, f, g = gates[r, at, j], gates[r, at, n + j], gates[r, at, 2 * n + j]
+            c_next[r, j] = f * c[r, j] + i * g
 
 
-@compiled
-def _stand_still(gates, h):
-    """Set the gates of a row (4 * n) so that c stays as it is."""
-    n = h.size
-    for j in range(n):
-        gates[j] = gates[2 * n + j] = _ZERO
-        gates[n + j] = _ONE
+@apart
+def _next_h(h, tanh_c, gates, at, hs, mask, first, n_rows, t):
+    """Compute the states h (rows, n), and write them to `hs` too where that is wanted."""
+    rows, n = h.shape
+    for r in range(rows):
+        if r >= n_rows or not _stands(mask, first + r, t):
+            for j in range(n):
+                h[r, j] = gates[r, at, 3 * n + j] * tanh_c[r, j]
+        if r < n_rows and hs.size:
+            for j in range(n):
+                hs[first + r, t, j] = h[r, j]
 
 
 # ------------------------------------------------------------------------------------ backward
@@ -336,14 +391,14 @@ def _stand_still(gates, h):
 @compiled
 def backward(
     x, mask, kernel, recurrent, h0, c0, gates, hs, cs, dhs, dh_last, dc_last,
-    dx, dh0, dc0, d_weights, piece,
+    dx, dh0, dc0, d_weights, scratch, piece,
 ):  # fmt: skip
     """Compute the gradients of the rows of a piece, from the last time step to the first.
 
     Parameters
     ----------
-    x, mask, kernel, recurrent, h0, c0, gates, hs, cs, piece
-        As in :func:`forward`.
+    x, mask, kernel, recurrent, h0, c0, gates, hs, cs, scratch, piece
+        As in :func:`forward`, with all steps kept.
     dhs : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
         Gradient by the state h after each step.
     dh_last, dc_last : ndarray of float32, shape (batch, n)
@@ -356,41 +411,52 @@ def backward(
         Written: what the piece adds to the gradients by the kernel, by the recurrent kernel and by
         the bias, one below the other.
     """
-    network, first, last = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
-    n_rows, n, n_inputs = last - first, h0.shape[1], x.shape[2]
-    dh, dc = _fours(dh_last[first:last]), _fours(dc_last[first:last])
-    size = _steps_at_once(n_inputs, n)
-    inputs = np.zeros((size, len(dh), n_inputs), np.float32)
-    sums = np.zeros((size, len(dh), 4 * n), np.float32)
-    h_before = np.zeros((size, len(dh), n), np.float32)
-    c_block = np.zeros((size + 1, len(dh), n), np.float32)
-    scratch = np.zeros((2, len(dh), n), np.float32)
+    network, first, n_rows = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
+    rows, n, n_inputs = gates.shape[1], h0.shape[1], x.shape[2]
+    n_steps, size = x.shape[1], _steps_at_once(n)
+    d_sums, end = _cut(scratch[piece], 0, rows, 4 * n * (size + 1))
+    d_sums = d_sums.reshape(rows, -1, 4 * n)
+    piece_gates = gates[piece].reshape(rows, -1, 4 * n)
+    dh, end = _cut(scratch[piece], end, rows, n)
+    dc, end = _cut(scratch[piece], end, rows, n)
+    c_first, end = _cut(scratch[piece], end, rows, n)
+    tanh_c, end = _cut(scratch[piece], end, rows, n)
+    _load_states(dh, dh_last, first, n_rows)
+    _load_states(dc, dc_last, first, n_rows)
+    _load_states(c_first, c0, first, n_rows)
     added = d_weights[piece]
     added[:] = _ZERO
-    for start in range((x.shape[1] - 1) // size * size, -1, -size):
-        n_steps = min(size, x.shape[1] - start)
-        _load(sums, gates, first, n_rows, start, n_steps)
-        _load_from_before(h_before, hs, h0, first, n_rows, start, n_steps)
-        _load_from_before(c_block, cs, c0, first, n_rows, start, n_steps + 1)
-        for t in range(n_steps - 1, -1, -1):
-            if dhs.size:
-                for r in range(n_rows):
-                    _add(dh[r], dhs[first + r, start + t])
+    for start in range((n_steps - 1) // size * size, -1, -size):
+        n_now = min(size, n_steps - start)
+        for t in range(start + n_now - 1, start - 1, -1):
+            c_before = cs[piece, t - 1].reshape(rows, n) if t else c_first
+            _tanh_of(tanh_c, cs[piece, t].reshape(rows, n))
             _step_back(
-                sums[t], c_block[t], c_block[t + 1], dh, dc, scratch, mask, first, n_rows, start + t
-            )
-            _add_product_of_rows(dh, sums[t], recurrent[network])
-        d_sums = _flat(sums, n_steps)
-        _load(inputs, x, first, n_rows, start, n_steps)
-        _add_product_over_rows(added[:n_inputs], _flat(inputs, n_steps), d_sums)
-        _add_product_over_rows(added[n_inputs:-1], _flat(h_before, n_steps), d_sums)
-        for k in range(len(d_sums)):
-            _add(added[-1], d_sums[k])
-        if dx.size:
-            inputs[:n_steps] = _ZERO
-            _add_product_of_rows(_flat(inputs, n_steps), d_sums, kernel[network])
-            _store(dx, inputs, first, n_rows, start, n_steps)
-    dh0[first:last], dc0[first:last] = dh[:n_rows], dc[:n_rows]
+                d_sums, t - start, piece_gates, c_before, tanh_c, dh, dc, dhs,
+                mask, first, n_rows, t,
+            )  # fmt: skip
+            _add_product_of_rows(dh, d_sums, t - start, recurrent[network])
+        for r in range(n_rows):
+            row, d = first + r, d_sums[r, :n_now]
+            _add_product_over_rows(added[:n_inputs], x[row, start : start + n_now], d)
+            _add_states_over_rows(added[n_inputs:-1], hs, h0, d, row, start, n_now)
+            for t in range(n_now):
+                _add(added[-1], d[t])
+            if dx.size:
+                part = dx[row, start : start + n_now]
+                part[:] = _ZERO
+                _add_product_of_rows(part, d.reshape(n_now, 1, 4 * n), 0, kernel[network])
+    dh0[first : first + n_rows], dc0[first : first + n_rows] = dh[:n_rows], dc[:n_rows]
+
+
+@compiled
+def _add_states_over_rows(out, hs, h0, d, row, start, n_steps):
+    """Add the product of the states before the steps, transposed, and d to `out` (n, 4 * n)."""
+    if start:
+        _add_product_over_rows(out, hs[row, start - 1 : start - 1 + n_steps], d)
+        return
+    _add_product_over_rows(out, h0[row : row + 1], d[:1])
+    _add_product_over_rows(out, hs[row, : n_steps - 1], d[1:])
 
 
 @apart
@@ -400,40 +466,35 @@ def _add(target, source):
         target[j] += source[j]
 
 
-@compiled
-def _step_back(gates, c_before, c, dh, dc, scratch, mask, first, n_rows, t):
+@apart
+def _step_back(d_sums, at, gates, c_before, tanh_c, dh, dc, dhs, mask, first, n_rows, t):
     """Take dc (rows, n) one step back, and dh as far as h goes on past the gates.
 
-    The gates (rows, 4 * n) become gradients by their sums.
+    Written to `d_sums` (rows, time, 4 * n) at step `at` are the gradients by the sums of the gates
+    (rows, time, 4 * n) of step t.
     """
-    tanh_c, kept = scratch[0], scratch[1]
-    _tanh_of(tanh_c, c)
-    for r in range(n_rows):
-        if mask.size and not mask[first + r, t]:
-            _copy(kept[r], dh[r])
-            gates[r] = _ZERO
+    rows, n = dh.shape
+    for r in range(rows):
+        if r < n_rows and dhs.size:
+            for j in range(n):
+                dh[r, j] += dhs[first + r, t, j]
+        if r < n_rows and _stands(mask, first + r, t):
+            for j in range(4 * n):
+                d_sums[r, at, j] = _ZERO
         else:
-            kept[r] = _ZERO
-            _gates_backward(gates[r], c_before[r], tanh_c[r], dh[r], dc[r])
-    _copy(dh.reshape(-1), kept.reshape(-1))
-
-
-@apart
-def _gates_backward(gates, c_before, tanh_c, dh, dc):
-    """Turn the gates of a row (4 * n) into gradients by their sums, and dc (n) into that before."""
-    n = dh.size
-    for j in range(n):
-        o, tc = gates[3 * n + j], tanh_c[j]
-        dc[j] += dh[j] * o * (_ONE - tc * tc)
-        gates[3 * n + j] = dh[j] * tc * o * (_ONE - o)
-    for j in range(n):
-        i, g = gates[j], gates[2 * n + j]
-        gates[j] = dc[j] * g * i * (_ONE - i)
-        gates[2 * n + j] = dc[j] * i * (_ONE - g * g)
-    for j in range(n):
-        f, d = gates[n + j], dc[j]
-        dc[j] = d * f
-        gates[n + j] = d * c_before[j] * f * (_ONE - f)
+            for j in range(n):
+                o, tc = gates[r, t, 3 * n + j], tanh_c[r, j]
+                dc[r, j] += dh[r, j] * o * (_ONE - tc * tc)
+                d_sums[r, at, 3 * n + j] = dh[r, j] * tc * o * (_ONE - o)
+                dh[r, j] = _ZERO
+            for j in range(n):
+                i, g = gates[r, t, j], gates[r, t, 2 * n + j]
+                d_sums[r, at, j] = dc[r, j] * g * i * (_ONE - i)
+                d_sums[r, at, 2 * n + j] = dc[r, j] * i * (_ONE - g * g)
+            for j in range(n):
+                f, d = gates[r, t, n + j], dc[r, j]
+                d_sums[r, at, n + j] = d * c_before[r, j] * f * (_ONE - f)
+                dc[r, j] = d * f
 
 
 # ---------------------------------------------------------------------------- pieces of a batch
@@ -466,7 +527,7 @@ def forward_piece(table, piece):
         _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
         _rows_of_floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6),
         _floats(table, 7), _floats(table, 8), _floats(table, 9),
-        _rows_of_floats(table, 10), _rows_of_floats(table, 11), piece,
+        _rows_of_floats(table, 10), _rows_of_floats(table, 11), _rows_of_floats(table, 12), piece,
     )  # fmt: skip
 
 
@@ -477,10 +538,32 @@ def backward_piece(table, piece):
         _rows_of_floats(table, 4), _rows_of_floats(table, 5), _floats(table, 6),
         _floats(table, 7), _floats(table, 8), _floats(table, 9),
         _rows_of_floats(table, 10), _rows_of_floats(table, 11), _floats(table, 12),
-        _rows_of_floats(table, 13), _rows_of_floats(table, 14), _floats(table, 15), piece,
+        _rows_of_floats(table, 13), _rows_of_floats(table, 14), _floats(table, 15),
+        _rows_of_floats(table, 16), piece,
     )  # fmt: skip
 
 
-def n_pieces(batch, n_networks):
-    """Count the pieces of a batch."""
-    return n_networks * -(-(batch // n_networks) // ROWS)
+def layout(batch, n_steps, n, n_networks, train):
+    """Give the shapes of what a call computes in and does not return.
+
+    The gates of a row have room for one step more than there are, lest rows compete for the same
+    places of the first-level cache.
+
+    Parameters
+    ----------
+    batch, n_steps, n, n_networks : int
+        Sizes of the arguments of :func:`forward`.
+    train : bool
+        Whether :func:`backward` follows.
+
+    Returns
+    -------
+    gates, cs, scratch : tuple of int
+    """
+    pieces, rows = _n_pieces(batch, n_networks), _rows_per_piece(batch, n_networks)
+    n_kept = n_steps if train else min(n_steps, _steps_at_once(n))
+    return (
+        (pieces, rows, 4 * n * (n_kept + 1)),
+        (pieces, n_kept, rows * n),
+        (pieces, _scratch_size(n, rows)),
+    )

@@ -8,7 +8,7 @@ import functools
 
 import torch
 
-from skanomaly.layers.kernels._numba import backward, forward, n_pieces
+from skanomaly.layers.kernels._numba import backward, forward, layout
 
 __all__ = ["lstm", "obstacle"]
 
@@ -40,14 +40,14 @@ class _LSTM(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, mask, kernel, recurrent, bias, h0, c0, train, keep_states):
         batch, n_steps, _ = x.shape
-        n_networks, n, width = recurrent.shape
-        gates = x.new_empty((batch, n_steps, width) if train else (0, 0, 0))
+        n_networks, n, _ = recurrent.shape
+        shapes = layout(batch, n_steps, n, n_networks, train)
+        gates, cs, scratch = (x.new_empty(shape) for shape in shapes)
         hs = x.new_empty((batch, n_steps, n) if keep_states else (0, 0, 0))
-        cs = x.new_empty((batch, n_steps, n) if train else (0, 0, 0))
         h, c = x.new_empty((batch, n)), x.new_empty((batch, n))
         if x.device.type == "cpu":  # Keras asks for shapes with tensors that have no memory
-            arrays = _arrays(x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h, c)
-            for piece in range(n_pieces(batch, n_networks)):
+            arrays = _arrays(x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h, c, scratch)
+            for piece in range(len(scratch)):
                 forward(*arrays, piece)
         if train:
             ctx.save_for_backward(x, mask, kernel, recurrent, h0, c0)
@@ -60,15 +60,17 @@ class _LSTM(torch.autograd.Function):
     def backward(ctx, dhs, dh, dc):
         x, mask, kernel, recurrent, h0, c0 = ctx.saved_tensors
         n_networks, n_inputs, width = kernel.shape
-        n, pieces = width // 4, n_pieces(len(x), n_networks)
+        n = width // 4
+        *_, scratch = layout(*x.shape[:2], n, n_networks, True)
+        scratch = x.new_empty(scratch)
         dhs = x.new_empty((0, 0, 0)) if dhs is None else dhs
         dh, dc = (torch.zeros_like(h0) if d is None else d for d in (dh, dc))
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else x.new_empty((0, 0, 0))
         dh0, dc0 = torch.empty_like(h0), torch.empty_like(c0)
-        added = x.new_empty((pieces, n_inputs + n + 1, width))
+        added = x.new_empty((len(scratch), n_inputs + n + 1, width))
         read = _arrays(x, mask, kernel, recurrent, h0, c0, *ctx.written, dhs, dh, dc)
-        written = _arrays(dx, dh0, dc0, added)
-        for piece in range(pieces):
+        written = _arrays(dx, dh0, dc0, added, scratch)
+        for piece in range(len(scratch)):
             backward(*read, *written, piece)
         added = added.reshape(n_networks, -1, n_inputs + n + 1, width).sum(dim=1)
         d_kernel, d_recurrent, d_bias = added.split((n_inputs, n, 1), dim=1)
