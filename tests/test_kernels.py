@@ -1,8 +1,12 @@
 """The fused kernel against plain loops: values, gradients, threads, processes, interfaces."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,6 +275,36 @@ def test_six_threads_at_once_say_what_one_says():
         np.testing.assert_array_equal(result, expected)
 
 
+FIRST_USE = """
+import sys
+import threading
+
+sys.path.insert(0, sys.argv[1])
+import test_kernels
+
+together, said = threading.Barrier(6), []
+
+def use():
+    together.wait()
+    said.append(test_kernels.large_result())
+
+threads = [threading.Thread(target=use) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(said) == 6
+assert all((one == said[0]).all() for one in said)
+"""
+
+
+@fused
+def test_six_threads_may_be_the_first():
+    command = [sys.executable, "-c", FIRST_USE, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @fused
 def test_other_processes_say_the_same():
     expected = large_result()
@@ -293,6 +327,38 @@ def test_rows_do_not_depend_on_the_batch_within_the_backend():
     whole = run_kernel((x, mask, *weights, h0, c0))[0]
     part = run_kernel((x[3:8], mask, *weights, h0[3:8], c0[3:8]))[0]
     np.testing.assert_array_equal(part, whole[3:8])
+
+
+GRADIENTS = """
+import os
+import sys
+
+cores = sorted(os.sched_getaffinity(0))
+os.sched_setaffinity(0, cores[: int(sys.argv[1])])  # as many threads as XLA then makes
+sys.path.insert(0, sys.argv[2])
+
+import numpy as np
+import test_kernels
+
+arguments, gradients = test_kernels.problem(70, 12, 24)
+said = [*test_kernels.run_kernel(arguments), *test_kernels.kernel_gradients(arguments, gradients)]
+np.savez(sys.argv[3], *[np.asarray(one) for one in said])
+"""
+
+
+@on_jax
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_gradients_do_not_depend_on_the_number_of_threads(tmp_path):
+    said = []
+    for n_cores in (1, 2):
+        path = tmp_path / f"{n_cores}.npz"
+        command = [sys.executable, "-c", GRADIENTS, str(n_cores), str(Path(__file__).parent), path]
+        subprocess.run(command, check=True, timeout=300)
+        with np.load(path) as file:
+            said.append([file[name] for name in file.files])
+    assert len(said[0]) == 9
+    for one, other in zip(*said, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # ---------------------------------------------------------------------------------- interfaces

@@ -5,6 +5,7 @@ layer of Keras: of its ways to call compiled code within a graph, none has been 
 """
 
 import functools
+import threading
 
 from skanomaly._backend import load_keras
 
@@ -23,7 +24,6 @@ def _kernel():
     return kernel
 
 
-@functools.cache
 def obstacle():
     """Say why this process has no fused kernel.
 
@@ -38,6 +38,15 @@ def obstacle():
     >>> obstacle() is None or isinstance(obstacle(), str)
     True
     """
+    with _registering:
+        return _obstacle()
+
+
+_registering = threading.Lock()  # XLA refuses a second registration, as of another thread
+
+
+@functools.cache
+def _obstacle():
     from skanomaly.layers.kernels._compile import without_numba
 
     if keras.backend.backend() == "tensorflow":

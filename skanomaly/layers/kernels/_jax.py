@@ -13,9 +13,8 @@ __all__ = ["lstm", "obstacle"]
 _FORWARD, _BACKWARD = "skanomaly_lstm_forward", "skanomaly_lstm_backward"
 
 
-@functools.cache
 def obstacle():
-    """Register the kernel with XLA; say why that is impossible, or return None."""
+    """Register the kernel with XLA, once; say why that is impossible, or return None."""
     if jax.default_backend() != "cpu":
         return f"JAX must run on a CPU; it runs on {jax.default_backend()!r}"
     for name, piece, n_arrays in ((_FORWARD, forward_piece, 13), (_BACKWARD, backward_piece, 17)):

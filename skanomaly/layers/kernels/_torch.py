@@ -4,7 +4,6 @@ It runs in the calling thread. PyTorch's own threads wait in a loop when other w
 and detectors keep them off for that reason.
 """
 
-import functools
 
 import torch
 
@@ -13,7 +12,6 @@ from skanomaly.layers.kernels._numba import backward, forward, layout
 __all__ = ["lstm", "obstacle"]
 
 
-@functools.cache
 def obstacle():
     """Say why the kernel cannot run, or return None."""
     if torch.accelerator.is_available():
