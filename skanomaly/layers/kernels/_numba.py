@@ -207,11 +207,30 @@ def _add_last_rows(out, a, b, first):
                 out[k, j] += a[r, k] * b[r, j]
 
 
+# Rows are copied one by one: to assign an array to a slice makes Numba compile the making of error
+# messages, which takes as long as all the rest.
+
+
+@apart
+def _copy(target, source):
+    """Copy a vector."""
+    for j in range(target.size):
+        target[j] = source[j]
+
+
 @compiled
 def _load_states(block, source, row, n_rows):
     """Copy some rows of (batch, n) to `block` (rows, n), and let zeros follow."""
-    block[:n_rows] = source[row : row + n_rows]
-    block[n_rows:] = _ZERO
+    block[:] = _ZERO
+    for r in range(n_rows):
+        _copy(block[r], source[row + r])
+
+
+@compiled
+def _store_states(target, block, row, n_rows):
+    """Copy the first rows of `block` (rows, n) to their places in (batch, n)."""
+    for r in range(n_rows):
+        _copy(target[row + r], block[r])
 
 
 @compiled
@@ -345,14 +364,8 @@ def forward(
             _tanh_of(tanh_c, c_next)
             _next_h(h, tanh_c, piece_gates, kept + t, hs, mask, first, n_rows, start + t)
             c = c_next
-    h_last[first : first + n_rows], c_last[first : first + n_rows] = h[:n_rows], c[:n_rows]
-
-
-@apart
-def _copy(target, source):
-    """Copy a vector."""
-    for j in range(target.size):
-        target[j] = source[j]
+    _store_states(h_last, h, first, n_rows)
+    _store_states(c_last, c, first, n_rows)
 
 
 @apart
@@ -446,7 +459,8 @@ def backward(
                 part = dx[row, start : start + n_now]
                 part[:] = _ZERO
                 _add_product_of_rows(part, d.reshape(n_now, 1, 4 * n), 0, kernel[network])
-    dh0[first : first + n_rows], dc0[first : first + n_rows] = dh[:n_rows], dc[:n_rows]
+    _store_states(dh0, dh, first, n_rows)
+    _store_states(dc0, dc, first, n_rows)
 
 
 @compiled

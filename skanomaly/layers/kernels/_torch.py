@@ -4,7 +4,6 @@ It runs in the calling thread. PyTorch's own threads wait in a loop when other w
 and detectors keep them off for that reason.
 """
 
-
 import torch
 
 from skanomaly.layers.kernels._numba import backward, forward, layout
