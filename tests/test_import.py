@@ -1,6 +1,6 @@
 """What importing skanomaly loads, and what it offers."""
 
-import importlib
+import importlib.util
 import json
 import pkgutil
 import subprocess
@@ -10,9 +10,12 @@ import pytest
 
 import skanomaly
 
-HEAVY = {"keras", "jax", "torch", "tensorflow", "matplotlib", "pandas", "polars"}
+HEAVY = {"keras", "jax", "torch", "tensorflow", "numba", "matplotlib", "pandas", "polars"}
 MODULES = ["skanomaly", *(m.name for m in pkgutil.walk_packages(skanomaly.__path__, "skanomaly."))]
 MODULES.remove("skanomaly.__main__")  # runs the command line
+for backend in ("jax", "torch"):
+    if importlib.util.find_spec(backend) is None:
+        MODULES.remove(f"skanomaly.layers.kernels._{backend}")
 
 
 def heavy_packages_after(statement):
