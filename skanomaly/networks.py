@@ -214,11 +214,10 @@ def compiled(network, recipe, steps_per_execution=None):
         recipe.weight_decay,
         recipe.gaps,
     )
-    keys = [(content, steps_per_execution)]
+    key = content, steps_per_execution
     with _lock:
         if steps_per_execution is None:
-            keys = [key for key in _idle if key[0] == content] or [(content, 1)]
-        key = keys[-1]
+            key = next((key for key in reversed(_idle) if key[0] == content), (content, 1))
         waiting = _idle.get(key)
         lent = waiting.pop() if waiting else None
         if waiting == []:

@@ -205,6 +205,13 @@ def test_an_ensemble_says_the_same_with_both_kernels(monkeypatch, masked):
         np.testing.assert_allclose(mine, other, atol=3e-6)
 
 
+@fused
+def test_an_ensemble_without_rows_says_nothing():
+    layer = EnsembleLSTM(3, 4)
+    layer.build((6, STEPS, N))
+    assert arrays(layer(X[:0]))[0].shape == (0, 4)
+
+
 @pytest.fixture
 def no_models_kept():
     """Models are kept by what they compute, not by the kernel."""

@@ -7,8 +7,7 @@ recurrent step of a small LSTM costs more in overhead than in arithmetic; here a
 """
 
 from skanomaly._backend import load_keras
-from skanomaly.layers import kernels
-from skanomaly.layers._lstm import choose_kernel, run_fused
+from skanomaly.layers._lstm import choose_kernel, find_obstacles, run_fused
 
 keras = load_keras()
 
@@ -296,7 +295,7 @@ class EnsembleLSTM(keras.layers.RNN):
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Run over all time steps, with the fused kernel where that is possible."""
         cell = self.cell
-        if choose_kernel("auto", self._obstacles()) == "fused":
+        if choose_kernel("auto", find_obstacles(self, sequences)) == "fused":
             weights = [cell.kernel, cell.recurrent_kernel, cell.bias]
             return run_fused(sequences, mask, weights, initial_state, layer=self)
         # All time steps meet the kernel at once, outside the loop.
@@ -308,15 +307,6 @@ class EnsembleLSTM(keras.layers.RNN):
         result = super().inner_loop(projected, initial_state, mask, training)
         cell.recurrent_factors = None  # a tensor of this call alone
         return result
-
-    def _obstacles(self):
-        wrong = {
-            "recurrent_dropout must be 0": self.recurrent_dropout > 0,
-            "unroll must be False": self.unroll,
-            "dtype must be float32": self.compute_dtype != "float32",
-        }
-        reasons = [reason for reason, present in wrong.items() if present]
-        return reasons or [reason for reason in [kernels.obstacle()] if reason]
 
     def get_config(self):
         """Describe the layer, for saving."""

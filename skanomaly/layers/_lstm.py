@@ -44,6 +44,33 @@ def choose_kernel(kernel, reasons):
     return "keras" if kernel == "keras" or reasons else "fused"
 
 
+def find_obstacles(layer, sequences, further=()):
+    """List why the fused kernel cannot run.
+
+    Parameters
+    ----------
+    layer : keras.layers.RNN
+        The layer of the LSTM.
+    sequences : tensor, shape (batch, time, n_inputs)
+        Inputs.
+    further : sequence of (str, bool)
+        What the layer must fulfil beside what all must, and whether it does not.
+
+    Returns
+    -------
+    reasons : list of str
+    """
+    wrong = [
+        ("unroll must be False", layer.unroll),
+        ("recurrent_dropout must be 0", layer.recurrent_dropout > 0),
+        ("dtype must be float32", layer.compute_dtype != "float32"),
+        ("there must be rows and time steps", 0 in sequences.shape),
+        *further,
+    ]
+    reasons = [reason for reason, present in wrong if present]
+    return reasons or [reason for reason in [kernels.obstacle()] if reason]
+
+
 def run_fused(x, mask, weights, state, *, layer):
     """Run the fused kernel and arrange what it says as the inner loop of a Keras layer does.
 
@@ -170,21 +197,21 @@ class LSTM(keras.layers.LSTM):
         return run_fused(sequences, mask, weights, initial_state, layer=self)
 
     def _obstacles(self, sequences, mask):
-        wrong = {
-            "activation must be tanh": self.activation is not keras.activations.tanh,
-            "recurrent_activation must be sigmoid": (
-                self.recurrent_activation is not keras.activations.sigmoid
+        cell, activations = self.cell, keras.activations
+        own = [
+            ("activation must be tanh", self.activation is not activations.tanh),
+            (
+                "recurrent_activation must be sigmoid",
+                self.recurrent_activation is not activations.sigmoid,
             ),
-            "unroll must be False": self.unroll,
-            "use_cudnn must not be True": self.use_cudnn is True,
-            "recurrent_dropout must be 0": self.recurrent_dropout > 0,
-            "implementation must be 2": self.cell.implementation != 2,
-            "dtype must be float32": self.compute_dtype != "float32",
-            "there must be rows and time steps": 0 in sequences.shape,
-            "the mask must have one value per row and step": mask is not None and mask.ndim != 2,
-        }
-        reasons = [reason for reason, present in wrong.items() if present]
-        return reasons or [reason for reason in [kernels.obstacle()] if reason]
+            ("use_cudnn must not be True", self.use_cudnn is True),
+            ("implementation must be 2", cell.implementation != 2),
+            (
+                "the mask must have one value per row and step",
+                mask is not None and mask.ndim != 2,
+            ),
+        ]
+        return find_obstacles(self, sequences, own)
 
     def get_config(self):
         """Describe the layer, for saving."""

@@ -53,8 +53,8 @@ def _tanh(x):
 
 
 @apart
-def _add_product(out, a, b):
-    """Add the product of (rows, k) and (k, m) to `out` (rows, m).
+def _add_product(out, t, a, b):
+    """Add the product of (rows, k) and (k, m) to step t of `out` (rows, time, m).
 
     Four rows meet four rows of b at a time, so that each number loaded is used four times.
     """
@@ -68,55 +68,22 @@ def _add_product(out, a, b):
             a30, a31, a32, a33 = a[r + 3, k], a[r + 3, k + 1], a[r + 3, k + 2], a[r + 3, k + 3]
             for j in range(m):
                 b0, b1, b2, b3 = b[k, j], b[k + 1, j], b[k + 2, j], b[k + 3, j]
-                out[r, j] = (((out[r, j] + a00 * b0) + a01 * b1) + a02 * b2) + a03 * b3
-                out[r + 1, j] = (((out[r + 1, j] + a10 * b0) + a11 * b1) + a12 * b2) + a13 * b3
-                out[r + 2, j] = (((out[r + 2, j] + a20 * b0) + a21 * b1) + a22 * b2) + a23 * b3
-                out[r + 3, j] = (((out[r + 3, j] + a30 * b0) + a31 * b1) + a32 * b2) + a33 * b3
+                s0, s1, s2, s3 = out[r, t, j], out[r + 1, t, j], out[r + 2, t, j], out[r + 3, t, j]
+                out[r, t, j] = (((s0 + a00 * b0) + a01 * b1) + a02 * b2) + a03 * b3
+                out[r + 1, t, j] = (((s1 + a10 * b0) + a11 * b1) + a12 * b2) + a13 * b3
+                out[r + 2, t, j] = (((s2 + a20 * b0) + a21 * b1) + a22 * b2) + a23 * b3
+                out[r + 3, t, j] = (((s3 + a30 * b0) + a31 * b1) + a32 * b2) + a33 * b3
         for k in range(n_inner - n_inner % 4, n_inner):
             a0, a1, a2, a3 = a[r, k], a[r + 1, k], a[r + 2, k], a[r + 3, k]
             for j in range(m):
-                out[r, j] += a0 * b[k, j]
-                out[r + 1, j] += a1 * b[k, j]
-                out[r + 2, j] += a2 * b[k, j]
-                out[r + 3, j] += a3 * b[k, j]
+                out[r, t, j] += a0 * b[k, j]
+                out[r + 1, t, j] += a1 * b[k, j]
+                out[r + 2, t, j] += a2 * b[k, j]
+                out[r + 3, t, j] += a3 * b[k, j]
     for r in range(n_rows - n_rows % 4, n_rows):
         for k in range(n_inner):
             for j in range(m):
-                out[r, j] += a[r, k] * b[k, j]
-
-
-@apart
-def _add_recurrent(sums, t, h, recurrent):
-    """Add the product of h (rows, n) and (n, 4 * n) to `sums` (rows, time, 4 * n) at step t.
-
-    Rows come in fours.
-    """
-    n_rows, n = h.shape
-    m = recurrent.shape[1]
-    for r in range(0, n_rows, 4):
-        for k in range(0, n - 3, 4):
-            a00, a01, a02, a03 = h[r, k], h[r, k + 1], h[r, k + 2], h[r, k + 3]
-            a10, a11, a12, a13 = h[r + 1, k], h[r + 1, k + 1], h[r + 1, k + 2], h[r + 1, k + 3]
-            a20, a21, a22, a23 = h[r + 2, k], h[r + 2, k + 1], h[r + 2, k + 2], h[r + 2, k + 3]
-            a30, a31, a32, a33 = h[r + 3, k], h[r + 3, k + 1], h[r + 3, k + 2], h[r + 3, k + 3]
-            for j in range(m):
-                b0, b1, b2, b3 = (
-                    recurrent[k, j], recurrent[k + 1, j], recurrent[k + 2, j], recurrent[k + 3, j]
-                )  # fmt: skip
-                s0, s1, s2, s3 = (
-                    sums[r, t, j], sums[r + 1, t, j], sums[r + 2, t, j], sums[r + 3, t, j]
-                )  # fmt: skip
-                sums[r, t, j] = (((s0 + a00 * b0) + a01 * b1) + a02 * b2) + a03 * b3
-                sums[r + 1, t, j] = (((s1 + a10 * b0) + a11 * b1) + a12 * b2) + a13 * b3
-                sums[r + 2, t, j] = (((s2 + a20 * b0) + a21 * b1) + a22 * b2) + a23 * b3
-                sums[r + 3, t, j] = (((s3 + a30 * b0) + a31 * b1) + a32 * b2) + a33 * b3
-        for k in range(n - n % 4, n):
-            a0, a1, a2, a3 = h[r, k], h[r + 1, k], h[r + 2, k], h[r + 3, k]
-            for j in range(m):
-                sums[r, t, j] += a0 * recurrent[k, j]
-                sums[r + 1, t, j] += a1 * recurrent[k, j]
-                sums[r + 2, t, j] += a2 * recurrent[k, j]
-                sums[r + 3, t, j] += a3 * recurrent[k, j]
+                out[r, t, j] += a[r, k] * b[k, j]
 
 
 @summing
@@ -355,9 +322,10 @@ def forward(
             for t in range(n_now):
                 _copy(sums[t], bias[network])
             if r < n_rows:
-                _add_product(sums, x[first + r, start : start + n_now], kernel[network])
+                inputs = x[first + r, start : start + n_now]
+                _add_product(sums.reshape(n_now, 1, 4 * n), 0, inputs, kernel[network])
         for t in range(n_now):
-            _add_recurrent(piece_gates, kept + t, h, recurrent[network])
+            _add_product(piece_gates, kept + t, h, recurrent[network])
             _activate(piece_gates, kept + t, scale)
             c_next = cs[piece, kept + t].reshape(rows, n)
             _next_c(c_next, c, piece_gates, kept + t, mask, first, n_rows, start + t)
