@@ -52,8 +52,9 @@ def bottleneck_autoencoder(
         code = keras.layers.RepeatVector(x.shape[1], name="repeat", dtype="float32")(encoded)
     if reverse_decoding and mask is not None:
         mask = keras.ops.flip(mask, axis=1)  # padding then comes first and leaves the state alone
-    decoded = _decode(code, state, mask, n_outputs, hidden_units, **layers)
-    return keras.ops.flip(decoded, axis=1) if reverse_decoding else decoded
+    return _decode(
+        code, state, mask, n_outputs, hidden_units, reverse_decoding=reverse_decoding, **layers
+    )
 
 
 def forecaster(
@@ -220,6 +221,7 @@ def _decode(
     recurrent_dropout,
     *,
     layer_normalization=False,
+    reverse_decoding=False,
     n_members=1,
 ):
     """Mirror of the encoder: (batch, time, units) -> (batch, time, n_features)."""
@@ -228,6 +230,8 @@ def _decode(
         sequence = layer(sequence, mask=mask, initial_state=state if i == 0 else None)
         if layer_normalization:
             sequence = _normalization(f"decoder_{i}_norm", n_members)(sequence)
+    if reverse_decoding:
+        sequence = keras.ops.flip(sequence, axis=1)
     return _dense("output", n_features, n_members)(sequence)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from skanomaly.permutation import InOrder, KeyedPermutation, RunPermutation
 
-__all__ = ["SeriesBatches", "WindowBatches", "bucket_sizes", "fill_up"]
+__all__ = ["SeriesBatches", "WindowBatches", "bucket_sizes"]
 
 _SHELF_BYTES = 2**23
 _SHORTEST_RUN = 1024
@@ -83,10 +83,10 @@ class WindowBatches:
         first, stop = index * self._n // n_batches, (index + 1) * self._n // n_batches
         positions = np.arange(first, stop)
         if self._in_memory:
-            x, mask = self.windows.gather(self._numbers(first, stop))
+            x, mask = self.windows.gather(self._numbers(first, stop), n_rows=self.batch_size)
         else:
-            x, mask = self._from_shelves(positions)
-        return (*fill_up(x, mask, self.batch_size), len(positions))
+            x, mask = _fill_up(*self._from_shelves(positions), self.batch_size)
+        return x, mask, len(positions)
 
     def _numbers(self, first, stop):
         """Return which windows come at these positions, computed for many at once."""
@@ -173,8 +173,8 @@ class SeriesBatches:
         """Read a batch: x (n_rows, size, n_features), mask, how many are series."""
         chosen = self._batches[index]
         size = self._sizes[chosen[0]]
-        x, mask = self.windows.gather(chosen, int(size))
-        return (*fill_up(x, mask, self._rows[size]), len(chosen))
+        x, mask = self.windows.gather(chosen, int(size), self._rows[size])
+        return x, mask, len(chosen)
 
 
 def bucket_sizes(lengths):
@@ -185,10 +185,7 @@ def bucket_sizes(lengths):
     return np.array(sizes)[np.searchsorted(sizes, lengths)]
 
 
-def fill_up(x, mask, n_rows):
+def _fill_up(x, mask, n_rows):
     """Append rows of zeros that do not exist, up to `n_rows`."""
-    missing = n_rows - len(x)
-    if not missing:
-        return x, mask
-    x = np.concatenate([x, np.zeros((missing, *x.shape[1:]), x.dtype)])
-    return x, np.concatenate([mask, np.zeros((missing, mask.shape[1]), bool)])
+    missing = [(0, n_rows - len(x)), (0, 0)]
+    return np.pad(x, [*missing, (0, 0)]), np.pad(mask, missing)

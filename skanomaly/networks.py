@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from skanomaly._backend import load_keras
-from skanomaly.layers import EnsembleLSTM, FoldMembers, UnfoldMembers
-from skanomaly.objectives import objective
+from skanomaly.layers import LSTM, EnsembleLSTM, FoldMembers, OutputLoss, UnfoldMembers, kernels
+from skanomaly.objectives import is_squared_error, objective
 
 keras = load_keras()
 
-__all__ = ["Compiled", "Network", "Recipe", "build", "compiled", "initial_weights"]
+__all__ = ["Compiled", "Network", "Pace", "Recipe", "build", "compiled", "initial_weights"]
 
 
 @dataclass(frozen=True)
@@ -140,16 +140,30 @@ def _orthogonal(shape, random_state):
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How training goes on: what Keras looks after between batches."""
+
+    steps_per_execution: int = 1
+    watched: bool = False  # by callbacks of the user, who may ask the model for its outputs
+
+
+@dataclass(frozen=True)
 class Compiled:
-    """A compiled model, and what its optimizer held when it was new."""
+    """A model, the compiled one that trains its weights, and what its optimizer held when new."""
 
     model: Any
+    trainer: Any
     optimizer_state: list
+
+    @property
+    def loss_inside(self):
+        """Tell whether what trains reads how much each step counts, and makes the loss itself."""
+        return self.trainer is not self.model
 
     def reset(self, weights, learning_rate=None, optimizer_state=None):
         """Set the weights, and the optimizer as when new, or as it was when the state was read."""
         self.model.set_weights(weights)
-        optimizer = self.model.optimizer
+        optimizer = self.trainer.optimizer
         state = self.optimizer_state if optimizer_state is None else optimizer_state
         for variable, value in zip(optimizer.variables, state, strict=True):
             variable.assign(value)
@@ -160,7 +174,7 @@ class Compiled:
         """Copy the optimizer's variables, as a list of arrays."""
         return [
             keras.ops.convert_to_numpy(variable).copy()
-            for variable in self.model.optimizer.variables
+            for variable in self.trainer.optimizer.variables
         ]
 
     @functools.cached_property
@@ -197,10 +211,10 @@ _process = None  # the number of the process that has models
 
 
 @contextmanager
-def compiled(network, recipe, steps_per_execution=None):
+def compiled(network, recipe, pace=None):
     """Lend a compiled model; nobody else has it until the end of the block.
 
-    `steps_per_execution` is that of Keras; where it does not matter, None spares a model.
+    `pace` says how training goes; where it does not matter, None spares a model.
 
     Compiling costs seconds on JAX and TensorFlow and memory that neither gives back, so models
     are kept for the next fit of the same shape. One in use is never shared: two threads in one
@@ -214,10 +228,10 @@ def compiled(network, recipe, steps_per_execution=None):
         recipe.weight_decay,
         recipe.gaps,
     )
-    key = content, steps_per_execution
+    key = content, pace
     with _lock:
-        if steps_per_execution is None:
-            key = next((key for key in reversed(_idle) if key[0] == content), (content, 1))
+        if pace is None:
+            key = next((key for key in reversed(_idle) if key[0] == content), (content, Pace()))
         waiting = _idle.get(key)
         lent = waiting.pop() if waiting else None
         if waiting == []:
@@ -247,18 +261,33 @@ def _refuse_fork():
         )
 
 
-def _compile(network, recipe, steps_per_execution):
+def _compile(network, recipe, pace):
     model = build(network)
+    trainer, loss = model, objective(network, recipe)
+    if not pace.watched and is_squared_error(network, recipe) and _has_kernels(model):
+        trainer, loss = _with_loss_inside(model), None
     optimizer = _copy_optimizer(recipe)
-    model.compile(
-        optimizer=optimizer,
-        loss=objective(network, recipe),
-        steps_per_execution=steps_per_execution,
-    )
+    trainer.compile(optimizer=optimizer, loss=loss, steps_per_execution=pace.steps_per_execution)
     optimizer.build(model.trainable_variables)
-    new = Compiled(model, [])
+    new = Compiled(model, trainer, [])
     new.optimizer_state.extend(new.read_optimizer())
     return new
+
+
+def _has_kernels(model):
+    """Tell whether the model has our LSTM layers, and JAX their kernel, for it has the loss too."""
+    own = any(isinstance(layer, LSTM) for layer in model.layers)
+    return own and keras.backend.backend() == "jax" and kernels.obstacle() is None
+
+
+def _with_loss_inside(model):
+    """Make the model that reads also how much each step counts, and returns the mean loss."""
+    output = model.get_layer("output")
+    inputs = model.input if isinstance(model.input, dict) else {"x": model.input}
+    counts = keras.Input(inputs["x"].shape[1:2], dtype="float32", name="counts")
+    loss = OutputLoss(output, dtype="float32", name="loss")
+    inputs = inputs | {"counts": counts}
+    return keras.Model(inputs, loss([output.input, inputs["x"], counts]))
 
 
 def _copy_optimizer(recipe):

@@ -1,11 +1,16 @@
 """What training minimises: Keras losses, without padding and gaps, of whatever a network says."""
 
 from skanomaly._backend import load_keras
-from skanomaly.architectures import forecaster, variational_autoencoder
+from skanomaly.architectures import (
+    bottleneck_autoencoder,
+    forecaster,
+    sequence_autoencoder,
+    variational_autoencoder,
+)
 
 keras = load_keras()
 
-__all__ = ["objective"]
+__all__ = ["is_squared_error", "objective"]
 
 
 def _get_loss(loss):
@@ -22,6 +27,14 @@ def objective(network, recipe):
     """Make the training loss: (y_true, y_pred) -> (batch, time), or a keras.losses.Loss."""
     loss = _of_one_network(network, recipe)
     return _of_members(loss) if network.n_members > 1 else loss
+
+
+def is_squared_error(network, recipe):
+    """Tell whether the loss is no more than the mean squared error of a last, dense layer."""
+    one_step = network.architecture is forecaster and dict(network.options)["horizon"] == 1
+    plain = one_step or network.architecture in (sequence_autoencoder, bottleneck_autoencoder)
+    known = recipe.loss in ("mse", "mean_squared_error")
+    return plain and known and not recipe.gaps and network.n_members == 1
 
 
 def _of_one_network(network, recipe):

@@ -11,8 +11,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from skanomaly._backend import load_keras
-from skanomaly.batches import SeriesBatches, WindowBatches, bucket_sizes, fill_up
-from skanomaly.networks import build, compiled, initial_weights
+from skanomaly.batches import SeriesBatches, WindowBatches, bucket_sizes
+from skanomaly.networks import Pace, build, compiled, initial_weights
 from skanomaly.windows import fill_gaps
 
 keras = load_keras()
@@ -31,6 +31,8 @@ __all__ = [
 _TURN = 2**23
 # Values of windows that are handed on together: 1 MiB in float32.
 _PART = 2**18
+# Bytes of an array that takes longer to copy than to tell JAX where it is.
+_LARGE = 2**20
 # Bytes of batches that may wait for the network.
 _QUEUE = 2**24
 # Batches that JAX lets wait for the network.
@@ -105,7 +107,8 @@ def train(
     pace = _KeepPace(feeder)
     # Callbacks of the user are called after every batch.
     together = _BATCHES_AT_ONCE if pace.every >= _MOST_WAITING and not callbacks else 1
-    with _quiet_torch(), compiled(network, recipe, together) as lent:
+    with _quiet_torch(), compiled(network, recipe, Pace(together, bool(callbacks))) as lent:
+        feeder.loss_inside = lent.loss_inside
         lent.reset(state.weights, learning_rate, state.optimizer)
         loop = [_EachEpoch(feeders, lent, seed)]
         if pace.every < _MOST_WAITING:
@@ -114,6 +117,7 @@ def train(
         if early_stopping is not None:
             validation = _Feeder(_batches(early_stopping.windows, batch_size), network, recipe)
             validation.weigh_all()
+            validation.loss_inside = lent.loss_inside
             feeders.append(validation)
             loop.append(
                 keras.callbacks.EarlyStopping(
@@ -127,7 +131,7 @@ def train(
             )
         if verbose:
             loop.append(_Progress(epochs))
-        history = lent.model.fit(
+        history = lent.trainer.fit(
             feeder,
             validation_data=validation,
             initial_epoch=state.n_epochs,
@@ -160,6 +164,7 @@ class _Feeder(keras.utils.PyDataset):
         self.network = network
         self.recipe = recipe
         self.share = None
+        self.loss_inside = False  # whether the model makes the loss itself
         self.set_epoch(0)
 
     def __len__(self):
@@ -184,7 +189,11 @@ class _Feeder(keras.utils.PyDataset):
             observed, fed = self._count(x, mask)
             share = observed / fed
         weight = np.float32(1 / share if share else 0)
-        return _inputs(x, mask, self.network), self._target(x), mask * weight
+        inputs, counts = _inputs(x, mask, self.network), mask * weight
+        if not self.loss_inside:
+            return inputs, self._target(x), counts
+        inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
+        return (inputs | {"counts": counts},)
 
     def _target(self, x):
         if self.kl_weight is not None:
@@ -201,12 +210,21 @@ class _Feeder(keras.utils.PyDataset):
 
 def _inputs(x, mask, network):
     """Arrange what the network reads; gaps in x (batch, time, features) are filled."""
-    inputs = {"x": fill_gaps(x, network.causal)}
+    inputs = {"x": _shared(fill_gaps(x, network.causal))}
     if network.indicator:
         inputs["observed"] = (~np.isnan(x) & mask[:, :, None]).astype(np.float32)
     if network.masked:
         inputs["mask"] = mask
     return inputs["x"] if len(inputs) == 1 else inputs
+
+
+def _shared(x):
+    """Let JAX use the memory of a large array: given to a compiled function, it would be copied."""
+    if keras.backend.backend() != "jax" or x.nbytes < _LARGE:
+        return x
+    import jax
+
+    return jax.device_put(x)
 
 
 class _EachEpoch(keras.callbacks.Callback):
@@ -367,7 +385,7 @@ def _said_of_series(windows, numbers, padded, lent, network):
         chosen = numbers[sizes == size]
         for first in range(0, len(chosen), n_rows):
             some = chosen[first : first + n_rows]
-            x, mask = fill_up(*windows.gather(some, int(size)), n_rows)
+            x, mask = windows.gather(some, int(size), n_rows)
             yield some, np.asarray(lent.say(_inputs(x, mask, network)))[: len(some)]
 
 

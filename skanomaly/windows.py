@@ -25,6 +25,9 @@ __all__ = ["Windows", "carry_forward", "fill_gaps"]
 
 # Windows on disk are read at one go if they fill at least this share of what lies between them.
 _DENSE = 0.25
+# Bytes of a window from which on a call to copy it costs little beside the copy.
+_LONG_WINDOW = 2**13
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Windows:
         starts = offsets[series] + (numbers - self._first[series]) * self.stride
         return np.minimum(starts, offsets[series + 1] - lengths), lengths
 
-    def gather(self, numbers, size=None):
+    def gather(self, numbers, size=None, n_rows=None):
         """Copy the windows with the given numbers out of the series.
 
         Parameters
@@ -83,26 +86,30 @@ class Windows:
             Which windows.
         size : int or None, default=None
             Time steps to pad the windows to; None is that of the longest there may be.
+        n_rows : int or None, default=None
+            Rows to pad the windows with, up to so many; None adds none.
 
         Returns
         -------
-        x : ndarray of shape (n_windows, size, n_features)
-            Zero after the end of a series that is shorter than the window.
-        mask : ndarray of bool, shape (n_windows, size)
+        x : ndarray of shape (n_rows, size, n_features)
+            Zero after the end of a series that is shorter than the window, and in rows that are
+            no window.
+        mask : ndarray of bool, shape (n_rows, size)
             True where the step exists.
         """
         size = size or self._size
         starts, lengths = self.locate(np.asarray(numbers))
+        n_rows, dtype = n_rows or len(starts), self.sequences.dtype
         if isinstance(self.sequences.values, np.ndarray):
-            x, mask = cut(self.sequences.values, starts, lengths, size)
-            return x.astype(self.sequences.dtype, copy=False), mask
+            return cut(self.sequences.values, starts, lengths, (n_rows, size), dtype)
         first, stop = int(starts.min()), int((starts + lengths).max())
         if lengths.sum() >= _DENSE * (stop - first):
-            return cut(self.sequences.read(first, stop), starts - first, lengths, size)
-        x = np.zeros((len(starts), size, self.sequences.n_features), self.sequences.dtype)
+            rows = self.sequences.read(first, stop)
+            return cut(rows, starts - first, lengths, (n_rows, size), dtype)
+        x = np.zeros((n_rows, size, self.sequences.n_features), dtype)
         for i, (start, length) in enumerate(zip(starts, lengths, strict=True)):
             x[i, :length] = self.sequences.read(int(start), int(start + length))
-        return x, np.arange(size) < lengths[:, None]
+        return x, _existing(lengths, n_rows, size)
 
     def load(self, starts, lengths):
         """Read runs of windows: those from number starts[i] to starts[i] + lengths[i] - 1.
@@ -146,20 +153,41 @@ class Loaded:
         """Copy windows as :meth:`Windows.gather` does."""
         starts, lengths = self._windows.locate(numbers)
         run = np.searchsorted(self._numbers, numbers, side="right") - 1
-        return cut(self._rows, starts + self._shift[run], lengths, size or self._windows._size)
+        shape = len(numbers), size or self._windows._size
+        return cut(self._rows, starts + self._shift[run], lengths, shape, self._rows.dtype)
 
 
-def cut(rows, starts, lengths, size):
-    """Copy windows out of rows: (n_windows, size, n_features), and which steps exist."""
-    position = np.arange(size)
-    mask = position < lengths[:, None]
-    if lengths.min() == size:
+def cut(rows, starts, lengths, shape, dtype):
+    """Copy windows out of rows: (n_rows, size, n_features), and which steps exist."""
+    n, (n_rows, size) = len(starts), shape
+    x = _aligned((n_rows, size, rows.shape[1]), dtype)
+    x[n:] = 0
+    mask = _existing(lengths, n_rows, size)
+    if lengths.min() < size:
+        position = np.arange(size)
+        steps = starts[:, None] + np.minimum(position, lengths[:, None] - 1)
+        x[:n] = np.take(rows, steps, axis=0)
+        x[~mask] = 0
+    elif x[0].nbytes < _LONG_WINDOW:
         view = np.lib.stride_tricks.sliding_window_view(rows, size, axis=0)
-        return view.swapaxes(1, 2)[starts], mask
-    steps = starts[:, None] + np.minimum(position, lengths[:, None] - 1)
-    x = np.take(rows, steps, axis=0)
-    x[~mask] = 0
+        x[:n] = view.swapaxes(1, 2)[starts]
+    else:  # one by one: each is copied once
+        for window, start in zip(x, starts, strict=False):
+            window[:] = rows[start : start + size]
     return x, mask
+
+
+def _existing(lengths, n_rows, size):
+    """Tell which steps of windows exist, and that those of further rows do not."""
+    return np.arange(size) < np.append(lengths, np.zeros(n_rows - len(lengths), int))[:, None]
+
+
+def _aligned(shape, dtype):
+    """Allocate memory that starts at a multiple of 64 bytes, which JAX can use without a copy."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(n_bytes + _ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % _ALIGNMENT
+    return memory[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 def carry_forward(x):

@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 
 from skanomaly._backend import load_keras
 from skanomaly.layers import kernels
-from skanomaly.layers.kernels import _compile, _numba, _reference
+from skanomaly.layers.kernels import _compile, _layout, _numba, _reference
 
 pytestmark = pytest.mark.contract
 keras = load_keras()
@@ -60,7 +60,7 @@ def run_loops(x, mask, kernel, recurrent, bias, h0, c0, pieces=None, train=True)
 
 def scraps(x, kernel, h0, train=True):
     """Make what is computed in, full of what must not be read."""
-    shapes = _numba.layout(*x.shape[:2], h0.shape[1], len(kernel), train)
+    shapes = _layout.layout(*x.shape[:2], h0.shape[1], len(kernel), train)
     return [np.full(shape, np.nan, np.float32) for shape in shapes]
 
 
@@ -109,7 +109,7 @@ def test_loops_equal_the_reference(shape, seed):
 
 
 def test_many_steps_are_computed_as_few_are():
-    size = _numba._steps_at_once(2)
+    size = _numba.steps_at_once(2)
     assert size == 32
     arguments, gradients = problem(2, 2 * size + 5, 2, masked=True)
     true = _reference.lstm_gradients(*arguments, *gradients)

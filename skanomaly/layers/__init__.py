@@ -1,4 +1,4 @@
-"""Keras layers: a fast LSTM, ensembles whose members are computed at once, Gaussian latents."""
+"""Keras layers: a fast LSTM and loss, ensembles computed at once, Gaussian latents."""
 
 from skanomaly.layers._ensemble import (
     EnsembleDense,
@@ -8,6 +8,7 @@ from skanomaly.layers._ensemble import (
     UnfoldMembers,
 )
 from skanomaly.layers._lstm import LSTM
+from skanomaly.layers._output_loss import OutputLoss
 from skanomaly.layers._variational import LogVariance, OverDraws, bounded
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EnsembleLayerNormalization",
     "FoldMembers",
     "LogVariance",
+    "OutputLoss",
     "OverDraws",
     "UnfoldMembers",
     "bounded",

@@ -11,7 +11,7 @@ from skanomaly._backend import load_keras
 
 keras = load_keras()
 
-__all__ = ["lstm", "obstacle"]
+__all__ = ["lstm", "obstacle", "output_loss"]
 
 # The modules of a backend import Numba and the backend, so they are imported only when asked for.
 
@@ -74,9 +74,14 @@ def _check(x, mask, kernel, recurrent, bias, h, c):
         "h": (h, (batch, n), "float32"),
         "c": (c, (batch, n), "float32"),
     }
+    if mask is None:
+        del tensors["mask"]
+    _refuse_others(tensors)
+
+
+def _refuse_others(tensors):
+    """Raise if a tensor has another shape or dtype than the one beside it."""
     for name, (tensor, shape, dtype) in tensors.items():
-        if tensor is None and name == "mask":
-            continue
         is_shape, is_dtype = tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
         if is_shape != shape or is_dtype != dtype:
             raise ValueError(
@@ -126,3 +131,54 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
     _check(x, mask, kernel, recurrent, bias, h, c)
     return _kernel().lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences)
+
+
+def output_loss(h, x, kernel, bias, counts):
+    """Compute the mean squared error of a dense layer's outputs, differentiably.
+
+    The outputs are never stored, nor are errors and their gradients: they are made and used in
+    small blocks. JAX alone has it.
+
+    Parameters
+    ----------
+    h : tensor of float32, shape (batch, time, n)
+        What the layer reads.
+    x : tensor of float32, shape (batch, time, n_outputs)
+        What it should say; it gets no gradient.
+    kernel : tensor of float32, shape (n, n_outputs)
+        Weights of the layer.
+    bias : tensor of float32, shape (n_outputs,)
+        Biases of the layer.
+    counts : tensor of float32, shape (batch, time)
+        How much each step counts; it gets no gradient.
+
+    Returns
+    -------
+    loss : tensor of float32, shape ()
+        The sum of the squared errors, times what their steps count, divided by the size of x.
+
+    Raises
+    ------
+    RuntimeError
+        If this process has no such kernel.
+    ValueError
+        If a shape or a dtype is another: compiled code reads memory without looking.
+    """
+    if keras.backend.backend() != "jax":
+        raise RuntimeError(f"The backend must be jax; it is {keras.backend.backend()!r}.")
+    if reason := obstacle():
+        raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
+    if len(h.shape) != 3 or len(x.shape) != 3:
+        raise ValueError("h and x must have three dimensions each.")
+    batch, n_steps, n = h.shape
+    n_outputs = x.shape[2]
+    _refuse_others(
+        {
+            "h": (h, (batch, n_steps, n), "float32"),
+            "x": (x, (batch, n_steps, n_outputs), "float32"),
+            "kernel": (kernel, (n, n_outputs), "float32"),
+            "bias": (bias, (n_outputs,), "float32"),
+            "counts": (counts, (batch, n_steps), "float32"),
+        }
+    )
+    return _kernel().output_loss(h, x, kernel, bias, counts)

@@ -5,19 +5,26 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from skanomaly.layers.kernels._numba import backward_piece, forward_piece, layout
+from skanomaly.layers.kernels._layout import layout, output_layout
+from skanomaly.layers.kernels._numba import backward_piece, forward_piece, output_loss_piece
 from skanomaly.layers.kernels._xla import Handler
 
-__all__ = ["lstm", "obstacle"]
+__all__ = ["lstm", "obstacle", "output_loss"]
 
 _FORWARD, _BACKWARD = "skanomaly_lstm_forward", "skanomaly_lstm_backward"
+_OUTPUT_LOSS = "skanomaly_output_loss"
+_HANDLERS = (
+    (_FORWARD, forward_piece, 13),
+    (_BACKWARD, backward_piece, 17),
+    (_OUTPUT_LOSS, output_loss_piece, 10),
+)
 
 
 def obstacle():
     """Register the kernel with XLA, once; say why that is impossible, or return None."""
     if jax.default_backend() != "cpu":
         return f"JAX must run on a CPU; it runs on {jax.default_backend()!r}"
-    for name, piece, n_arrays in ((_FORWARD, forward_piece, 13), (_BACKWARD, backward_piece, 17)):
+    for name, piece, n_arrays in _HANDLERS:
         handler = Handler(piece, n_arrays)
         jax.ffi.register_ffi_target(name, handler.capsule(), platform="cpu", api_version=1)
         if reason := handler.unfit():
@@ -112,3 +119,49 @@ def _differentiate(return_sequences, remembered, gradients):
 
 
 _lstm.defvjp(_remember, _differentiate, symbolic_zeros=True)
+
+
+def output_loss(h, x, kernel, bias, counts):
+    """Compare outputs with x; see :func:`skanomaly.layers.kernels.output_loss`."""
+    return _output_loss(h, x, kernel, bias, counts)
+
+
+@jax.custom_vjp
+def _output_loss(h, x, kernel, bias, counts):
+    losses = _compare(h, x, kernel, bias, counts, train=False)[1]
+    return losses.sum() / x.size
+
+
+def _compare(h, x, kernel, bias, counts, *, train):
+    """Return dh, losses, and the gradients by bias and kernel, of a loss not yet divided."""
+    wide = x.shape[2] >= h.shape[2]
+    weights = kernel if wide else kernel.T
+    n_pieces, size = output_layout(*x.shape[::2])
+    results = (
+        _floats(*(h.shape if train else _NOTHING)),
+        _floats(n_pieces, 1),
+        _floats(n_pieces, x.shape[2]),
+        _floats(n_pieces, *weights.shape),
+        _floats(n_pieces, size),
+    )
+    dh, losses, d_bias, d_weights, _ = _call(_OUTPUT_LOSS, results)(
+        h, x, weights[None], bias[None], counts
+    )
+    d_weights = d_weights.sum(axis=0)
+    return dh, losses, d_bias.sum(axis=0), d_weights if wide else d_weights.T
+
+
+def _compare_and_keep(*arguments):
+    dh, losses, d_bias, d_kernel = _compare(*arguments, train=True)
+    scale = 1 / arguments[1].size
+    return losses.sum() * scale, (scale, dh, d_kernel, d_bias)
+
+
+def _scale_gradients(kept, gradient):
+    scale, dh, d_kernel, d_bias = kept
+    scale *= gradient
+    # x and counts are data, by which nobody differentiates.
+    return scale * dh, None, scale * d_kernel, scale * d_bias, None
+
+
+_output_loss.defvjp(_compare_and_keep, _scale_gradients)

@@ -10,8 +10,7 @@ neither the other rows of a batch nor threads change a result. Several networks 
 once: rows then lie one network after the other, and weights have a leading axis of networks. Absent
 arrays have no elements.
 
-All that is compiled here calls nothing compiled elsewhere, for Numba's cache would not notice
-changes there.
+All that is compiled here calls nothing compiled elsewhere: Numba's cache would not notice changes.
 """
 
 import numpy as np
@@ -23,9 +22,9 @@ __all__ = [
     "backward_piece",
     "forward",
     "forward_piece",
-    "layout",
+    "output_loss",
+    "output_loss_piece",
 ]
-
 # Rows whose steps are computed together: enough to hide the latency of one, and few enough for
 # their gates to stay in the fastest cache.
 ROWS = 16
@@ -201,7 +200,7 @@ def _store_states(target, block, row, n_rows):
 
 
 @compiled
-def _rows_per_piece(batch, n_networks):
+def rows_per_piece(batch, n_networks):
     """Count the rows of a piece, those included that are added to have them in fours."""
     per_network = batch // n_networks
     pieces = max(1, -(-per_network // ROWS))
@@ -210,21 +209,15 @@ def _rows_per_piece(batch, n_networks):
 
 
 @compiled
-def _n_pieces(batch, n_networks):
+def count_pieces(batch, n_networks):
     """Count the pieces of a batch."""
     return n_networks * -(-(batch // n_networks) // ROWS)
 
 
 @compiled
-def _steps_at_once(n):
+def steps_at_once(n):
     """Count the steps of a block: so many that it stays in the second-level cache."""
     return min(32, max(2, 2**18 // (32 * ROWS * n)))
-
-
-@compiled
-def _scratch_size(n, rows):
-    """Count the numbers that a piece computes with and does not keep."""
-    return rows * (4 * n * (_steps_at_once(n) + 1) + 8 * n)
 
 
 @inlined
@@ -237,8 +230,8 @@ def _cut(scratch, start, rows, n):
 def _rows_of_piece(piece, batch, n_networks):
     """Give the network of a piece, its first row, and how many there are."""
     per_network = batch // n_networks
-    pieces = _n_pieces(per_network, 1)
-    network, rows = piece // pieces, _rows_per_piece(per_network, 1)
+    pieces = count_pieces(per_network, 1)
+    network, rows = piece // pieces, rows_per_piece(per_network, 1)
     done = piece % pieces * rows
     return network, network * per_network + done, min(rows, per_network - done)
 
@@ -284,27 +277,23 @@ def forward(
         Weights of the inputs.
     recurrent : ndarray of float32, shape (n_networks, n, 4 * n)
         Weights of the state h.
-    bias : ndarray of float32, shape (n_networks, 4 * n)
-        Biases of the gates.
-    h0, c0 : ndarray of float32, shape (batch, n)
-        States before the first step.
+    bias, h0, c0 : ndarray of float32, shapes (n_networks, 4 * n), (batch, n) and (batch, n)
+        Biases of the gates, and states before the first step.
     gates : ndarray of float32, shape (n_pieces, rows, any)
         Written: the activated gates of the rows of each piece, step by step, for
-        :func:`backward`; or, where :func:`layout` gave room for a block of steps, the last block.
+        :func:`backward`; or, where there is room for a block of steps alone, the last block.
     hs : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
-        Written: the state h after each step.
+        Written: the states h after each step.
     cs : ndarray of float32, shape (n_pieces, n_kept, rows * n)
         Written: the states c after each step, of as many steps as the gates.
-    h_last, c_last : ndarray of float32, shape (batch, n)
-        Written: the states after the last step.
-    scratch : ndarray of float32, shape (n_pieces, any)
-        Memory to compute in.
+    h_last, c_last, scratch : ndarray of float32, shapes (batch, n), (batch, n), (n_pieces, any)
+        Written: the states after the last step. Memory to compute in.
     piece : int
-        Which rows: :func:`_rows_per_piece` of one network, or what is left of its rows.
+        Which rows: :func:`rows_per_piece` of one network, or what is left of its rows.
     """
     network, first, n_rows = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
     rows, n = gates.shape[1], h0.shape[1]
-    n_steps, n_kept, size = x.shape[1], cs.shape[1], _steps_at_once(n)
+    n_steps, n_kept, size = x.shape[1], cs.shape[1], steps_at_once(n)
     h, end = _cut(scratch[piece], 0, rows, n)
     c, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
@@ -384,17 +373,15 @@ def backward(
         Gradient by the state h after each step.
     dh_last, dc_last : ndarray of float32, shape (batch, n)
         Gradients by the states after the last step, what came by `dhs` not included.
-    dx : ndarray of float32, shape (batch, time, n_inputs) or (0, 0, 0)
-        Written: the gradient by x.
-    dh0, dc0 : ndarray of float32, shape (batch, n)
-        Written: the gradients by the states before the first step.
+    dx, dh0, dc0 : ndarray of float32, shaped like x and h0, or dx (0, 0, 0)
+        Written: the gradients by x and by the states before the first step.
     d_weights : ndarray of float32, shape (n_pieces, n_inputs + n + 1, 4 * n)
         Written: what the piece adds to the gradients by the kernel, by the recurrent kernel and by
         the bias, one below the other.
     """
     network, first, n_rows = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
     rows, n, n_inputs = gates.shape[1], h0.shape[1], x.shape[2]
-    n_steps, size = x.shape[1], _steps_at_once(n)
+    n_steps, size = x.shape[1], steps_at_once(n)
     d_sums, end = _cut(scratch[piece], 0, rows, 4 * n * (size + 1))
     d_sums = d_sums.reshape(rows, -1, 4 * n)
     piece_gates = gates[piece].reshape(rows, -1, 4 * n)
@@ -479,6 +466,80 @@ def _step_back(d_sums, at, gates, c_before, tanh_c, dh, dc, dhs, mask, first, n_
                 dc[r, j] = d * f
 
 
+# ------------------------------------------------------------------- output layer and its loss
+
+# Steps whose outputs are computed together.
+OUTPUTS_AT_ONCE = 32
+
+
+@compiled
+def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scratch, piece):
+    """Compare the outputs of a dense layer with x, for the rows of a piece.
+
+    Outputs never leave the first-level cache: errors and gradients are taken where they are made.
+
+    Parameters
+    ----------
+    h : ndarray of float32, shape (batch, time, n)
+        What the layer reads.
+    x : ndarray of float32, shape (batch, time, n_outputs)
+        What it should say.
+    weights : ndarray of float32, shape (1, n, n_outputs) or (1, n_outputs, n)
+        Its weights, transposed where n_outputs is below n, as inner loops are long then.
+    bias, counts : ndarray of float32, shapes (1, n_outputs) and (batch, time)
+        Its biases, and how much each step counts.
+    dh : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
+        Written: the gradient by h; without elements no gradient is computed.
+    losses, d_bias, d_weights : ndarray of float32, (n_pieces, 1), (n_pieces, ...) as bias, weights
+        Written, of each piece: the sum of the squared errors, times what their steps count, and
+        what it adds to the gradients.
+    scratch, piece
+        As in :func:`forward`.
+    """
+    _, first, n_rows = _rows_of_piece(piece, h.shape[0], 1)
+    n_steps, n, n_outputs = h.shape[1], h.shape[2], x.shape[2]
+    block = scratch[piece].reshape(OUTPUTS_AT_ONCE, n_outputs)
+    d_weights[piece, :] = _ZERO
+    d_bias[piece, :] = _ZERO
+    total = 0.0
+    for row in range(first, first + n_rows):
+        for start in range(0, n_steps, OUTPUTS_AT_ONCE):
+            n_now = min(OUTPUTS_AT_ONCE, n_steps - start)
+            read, said = h[row, start : start + n_now], block[:n_now]
+            for t in range(n_now):
+                _copy(said[t], bias[0])
+            if n_outputs >= n:
+                _add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights[0])
+            else:
+                _add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights[0])
+            for t in range(n_now):
+                total += _compare(said[t], x[row, start + t], counts[row, start + t])
+            if not dh.size:
+                continue
+            for t in range(n_now):
+                _add(d_bias[piece], said[t])
+            part = dh[row, start : start + n_now]
+            part[:] = _ZERO
+            if n_outputs >= n:
+                _add_product_over_rows(d_weights[piece], read, said)
+                _add_product_of_rows(part, said.reshape(n_now, 1, n_outputs), 0, weights[0])
+            else:
+                _add_product_over_rows(d_weights[piece], said, read)
+                _add_product(part.reshape(n_now, 1, n), 0, said, weights[0])
+    losses[piece, 0] = total
+
+
+@summing
+def _compare(said, x, count):
+    """Return the loss of a step, and turn what was said into the gradient by it."""
+    total = _ZERO
+    for j in range(x.size):
+        error = said[j] - x[j]
+        total += error * error
+        said[j] = (count + count) * error
+    return count * total
+
+
 # ---------------------------------------------------------------------------- pieces of a batch
 
 # A table of int64 words tells where arrays are: of each the address and three sizes.
@@ -486,20 +547,25 @@ WORDS_PER_ARRAY = 4
 
 
 @inlined
+def _words(table, k):
+    return carray(pointer(table + 8 * WORDS_PER_ARRAY * k), WORDS_PER_ARRAY, np.int64)
+
+
+@inlined
 def _floats(table, k):
-    words = carray(pointer(table + 32 * k), 4, np.int64)
+    words = _words(table, k)
     return carray(pointer(words[0]), (words[1], words[2], words[3]), np.float32)
 
 
 @inlined
 def _rows_of_floats(table, k):
-    words = carray(pointer(table + 32 * k), 4, np.int64)
+    words = _words(table, k)
     return carray(pointer(words[0]), (words[1], words[2]), np.float32)
 
 
 @inlined
 def _mask(table, k):
-    words = carray(pointer(table + 32 * k), 4, np.int64)
+    words = _words(table, k)
     return carray(pointer(words[0]), (words[1], words[2]), np.bool_)
 
 
@@ -525,27 +591,10 @@ def backward_piece(table, piece):
     )  # fmt: skip
 
 
-def layout(batch, n_steps, n, n_networks, train):
-    """Give the shapes of what a call computes in and does not return.
-
-    The gates of a row have room for one step more than there are, lest rows compete for the same
-    places of the first-level cache.
-
-    Parameters
-    ----------
-    batch, n_steps, n, n_networks : int
-        Sizes of the arguments of :func:`forward`.
-    train : bool
-        Whether :func:`backward` follows.
-
-    Returns
-    -------
-    gates, cs, scratch : tuple of int
-    """
-    pieces, rows = _n_pieces(batch, n_networks), _rows_per_piece(batch, n_networks)
-    n_kept = n_steps if train else min(n_steps, _steps_at_once(n))
-    return (
-        (pieces, rows, 4 * n * (n_kept + 1)),
-        (pieces, n_kept, rows * n),
-        (pieces, _scratch_size(n, rows)),
-    )
+def output_loss_piece(table, piece):
+    """Call :func:`output_loss` on arrays in a table at an address, as above."""
+    output_loss(
+        _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
+        _rows_of_floats(table, 4), _floats(table, 5), _rows_of_floats(table, 6),
+        _rows_of_floats(table, 7), _floats(table, 8), _rows_of_floats(table, 9), piece,
+    )  # fmt: skip

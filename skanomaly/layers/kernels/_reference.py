@@ -1,8 +1,8 @@
-"""The LSTM recurrence and its gradients as plain loops over float64: slow, to test against."""
+"""The recurrence, the loss and their gradients as plain loops over float64, to test against."""
 
 import numpy as np
 
-__all__ = ["lstm", "lstm_gradients"]
+__all__ = ["lstm", "lstm_gradients", "output_loss"]
 
 
 def _sigmoid(x):
@@ -82,3 +82,24 @@ def lstm_gradients(x, mask, kernel, recurrent, bias, h0, c0, dhs, dh_last, dc_la
             dx[row, t], dh0[row] = kernel[network] @ d_sums, recurrent[network] @ d_sums
             dc0[row] = dc * f
     return dx, d_kernel, d_recurrent, d_bias, dh0, dc0
+
+
+def output_loss(h, x, kernel, bias, counts):
+    """Compute the loss and its gradients; arguments as for :mod:`skanomaly.layers.kernels`.
+
+    Returns
+    -------
+    loss : float
+    dh, d_kernel, d_bias : ndarray of float64
+        Gradients by the arguments of the same names, and their shapes.
+    """
+    h, x, kernel, bias, counts = map(np.float64, (h, x, kernel, bias, counts))
+    loss, dh, d_kernel, d_bias = 0.0, *map(np.zeros_like, (h, kernel, bias))
+    for row, t in np.ndindex(counts.shape):
+        error = h[row, t] @ kernel + bias - x[row, t]
+        loss += counts[row, t] * error @ error / x.size
+        d_said = 2 * counts[row, t] * error / x.size
+        dh[row, t] = kernel @ d_said
+        d_kernel += np.outer(h[row, t], d_said)
+        d_bias += d_said
+    return loss, dh, d_kernel, d_bias

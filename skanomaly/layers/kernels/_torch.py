@@ -6,7 +6,8 @@ and detectors keep them off for that reason.
 
 import torch
 
-from skanomaly.layers.kernels._numba import backward, forward, layout
+from skanomaly.layers.kernels._layout import layout
+from skanomaly.layers.kernels._numba import backward, forward
 
 __all__ = ["lstm", "obstacle"]
 

@@ -1,0 +1,41 @@
+"""Shapes of what the kernel computes in, before its loops are called."""
+
+from skanomaly.layers.kernels._numba import (
+    OUTPUTS_AT_ONCE,
+    count_pieces,
+    rows_per_piece,
+    steps_at_once,
+)
+
+__all__ = ["layout", "output_layout"]
+
+
+def layout(batch, n_steps, n, n_networks, train):
+    """Give the shapes of what a call computes in and does not return.
+
+    The gates of a row have room for one step more than there are, lest rows compete for the same
+    places of the first-level cache.
+
+    Parameters
+    ----------
+    batch, n_steps, n, n_networks : int
+        Sizes of the arguments of ``forward``.
+    train : bool
+        Whether ``backward`` follows.
+
+    Returns
+    -------
+    gates, cs, scratch : tuple of int
+    """
+    pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
+    n_kept = n_steps if train else min(n_steps, steps_at_once(n))
+    return (
+        (pieces, rows, 4 * n * (n_kept + 1)),
+        (pieces, n_kept, rows * n),
+        (pieces, rows * (4 * n * (steps_at_once(n) + 1) + 8 * n)),
+    )
+
+
+def output_layout(batch, n_outputs):
+    """Give the shape of what the output layer computes in: (n_pieces, any)."""
+    return count_pieces(batch, 1), OUTPUTS_AT_ONCE * n_outputs
