@@ -4,7 +4,7 @@ For each shape: floating-point operations of a training epoch of ``LSTMAutoencod
 byte that must move, the rate of the kernels alone on one core, the rate of the whole epoch, and its
 share of the rate of a large product of matrices on all cores. Run it on an idle machine::
 
-    KERAS_BACKEND=jax python benchmarks/kernel_rates.py [--output TABLE.csv]
+    KERAS_BACKEND=jax python -m benchmarks.kernel_rates [--output TABLE.csv]
 """
 
 import argparse
@@ -14,16 +14,10 @@ import time
 
 import numpy as np
 
+from benchmarks.cases import NETWORKS, name_of
 from skanomaly import LSTMAutoencoder
 from skanomaly.layers.kernels import _layout, _numba
 
-SHAPES = [  # windows, time steps, features, hidden units, batch size
-    (89, 1500, 77, 16, 32),
-    (2048, 64, 8, 64, 64),
-    (4096, 100, 1, 32, 128),
-    (1024, 100, 38, 128, 64),
-    (8192, 32, 3, 8, 32),
-]
 ROUNDS = 9
 HEADER = (
     "windows, steps, features, units, batch", "Gflop", "flop per byte",
@@ -103,7 +97,7 @@ def measure(shape, most):
     sequences = detector._check(X)
     epoch = seconds(lambda: detector._learn(sequences, partial=True))
     return [
-        ", ".join(map(str, shape)),
+        name_of(shape),
         f"{flop / 1e9:.1f}",
         f"{flop / n_bytes:.0f}",
         f"{(flop - in_output) / alone / 1e9:.0f}",
@@ -119,7 +113,7 @@ def main():
     output = parser.parse_args().output
     most = peak()
     print(f"a product of matrices on all cores: {most / 1e9:.0f} Gflop/s")
-    rows = [measure(shape, most) for shape in SHAPES]
+    rows = [measure(shape, most) for shape in NETWORKS]
     for row in [HEADER, *rows]:
         print("  ".join(f"{cell:>26}" for cell in row))
     if output:

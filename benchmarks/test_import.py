@@ -3,18 +3,19 @@
 import subprocess
 import sys
 
-import pytest
+from benchmarks.turns import timed
 
 STATEMENTS = {
-    "nothing": "pass",
-    "scikit-learn": "import sklearn.base, sklearn.utils.validation",
     "skanomaly": "import skanomaly",
     "a detector": "from skanomaly import LSTMAutoencoder",
+    "scikit-learn": "import sklearn.base, sklearn.utils.validation",
+    "nothing": "pass",
 }
 
 
-@pytest.mark.benchmark(group="import")
-@pytest.mark.parametrize("what", STATEMENTS)
-def test_import(benchmark, what):
-    command = [sys.executable, "-c", STATEMENTS[what]]
-    benchmark.pedantic(subprocess.run, (command,), {"check": True}, warmup_rounds=1, rounds=7)
+def test_import(turns):
+    works = {
+        name: timed(lambda s=statement: subprocess.run([sys.executable, "-c", s], check=True))
+        for name, statement in STATEMENTS.items()
+    }
+    turns("import", "in a new process", works, peers=["scikit-learn", "nothing"])

@@ -4,6 +4,7 @@ The data are sparse: files of 3 GB that hold nothing but zeros and take no room.
 the work of the package, not of a disk.
 """
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import zarr
 from sklearn.base import BaseEstimator
 
+from benchmarks.turns import timed
 from skanomaly.batches import WindowBatches
 from skanomaly.sequences import check_sequences
 from skanomaly.windows import Windows
@@ -52,24 +54,27 @@ def _in_memory(folder):
     return np.random.default_rng(0).normal(size=(8 * CHUNK, N_FEATURES)).astype(np.float32)
 
 
-@pytest.mark.benchmark(group=f"feed {N_BATCHES * BATCH} windows, shuffled")
-@pytest.mark.parametrize("make", [_in_memory, _memmap, _zarr, _h5py])
-def test_feed(benchmark, make, tmp_path):
-    X = make(tmp_path)
+def _feed(X):
     sequences = check_sequences(Reader(), X, reset=True, stored=True)
     batches = WindowBatches(Windows(sequences, SIZE, 1), BATCH)
-    epochs = iter(range(1000))
+    epochs = itertools.count()
 
     def feed():
         batches.shuffle(np.random.SeedSequence(next(epochs)))
         for i in range(N_BATCHES):
             batches.gather(i)
 
-    benchmark.pedantic(feed, rounds=5, warmup_rounds=1)
-    benchmark.extra_info["windows"] = N_BATCHES * BATCH
+    return feed
+
+
+def test_feed(turns, tmp_path):
+    stores = {"in memory": _in_memory, "numpy.memmap": _memmap, "zarr": _zarr, "h5py": _h5py}
+    works = {name: timed(_feed(make(tmp_path))) for name, make in stores.items()}
+    turns(f"feeding {N_BATCHES * BATCH} windows of stored data", f"{SIZE} x {N_FEATURES}", works)
 
 
 MEMORY = """
+import itertools
 import json
 import sys
 import threading
@@ -116,19 +121,23 @@ print(json.dumps(growth))
 """
 
 
-@pytest.mark.benchmark(group="fit and score 3 GB")
 @pytest.mark.parametrize("n_features", [8, 64])
 def test_memory(benchmark, n_features, tmp_path):
     command = [sys.executable, "-c", MEMORY, tmp_path / "X.npy", tmp_path / "out.npy"]
     command = [str(part) for part in [*command, N_BYTES, n_features]]
+    benchmark.group = "memory beside 3 GB of data"
     done = benchmark.pedantic(
         lambda: subprocess.run(command, capture_output=True, text=True, check=True), rounds=1
     )
-    growth = json.loads(done.stdout)
-    benchmark.extra_info["growth_mib"] = growth
-    for detector, (fitted, scored) in growth.items():
-        print(
-            f"\n{n_features} features, {detector}: at most {fitted:+.0f} MiB in fit, "
-            f"{scored:+.0f} MiB in scoring"
-        )
-        assert max(fitted, scored) < 100
+    benchmark.extra_info["rows"] = [
+        {
+            "group": benchmark.group,
+            "case": f"{what}, {n_features} features",
+            "name": detector,
+            "peer": False,
+            "mib": mib,
+        }
+        for detector, growth in json.loads(done.stdout).items()
+        for what, mib in zip(("fit", "scoring"), growth, strict=True)
+    ]
+    assert max(row["mib"] for row in benchmark.extra_info["rows"]) < 100

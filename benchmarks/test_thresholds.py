@@ -1,9 +1,10 @@
-"""Choosing a threshold from 100,000 scores, and labelling them."""
+"""Choosing a threshold from 100,000 scores and labelling them; following a stream of scores."""
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 
+from benchmarks.turns import timed
 from skanomaly.thresholds import (
     DSPOT,
     SPOT,
@@ -17,7 +18,7 @@ from skanomaly.thresholds import (
     SigmaThreshold,
 )
 
-N_SCORES, N_INITIAL = 100_000, 1000
+N_SCORES, N_INITIAL, N_SINGLE = 100_000, 1000, 1000
 SELECTORS = [
     QuantileThreshold(),
     SigmaThreshold(),
@@ -40,17 +41,30 @@ def scores():
     return np.random.default_rng(0).exponential(size=N_SCORES)
 
 
-@pytest.mark.benchmark(group="threshold of 100,000 scores")
 @pytest.mark.parametrize("selector", SELECTORS, ids=str)
-def test_fit_and_predict(benchmark, selector, scores):
+def test_fit_and_predict(turns, selector, scores):
     y = np.where(scores > 6, -1, 1)
-    benchmark.pedantic(lambda: clone(selector).fit(scores, y).predict(scores), rounds=3)
+    works = {"skanomaly": timed(lambda: clone(selector).fit(scores, y).predict(scores))}
+    turns(f"threshold of {N_SCORES} scores", str(selector), works)
 
 
-@pytest.mark.benchmark(group="stream of 100,000 scores")
 @pytest.mark.parametrize("selector", STREAMS, ids=str)
-def test_stream(benchmark, selector, scores):
+def test_stream(turns, selector, scores):
+    """A stream that comes in one piece."""
+
     def follow():
         clone(selector).fit(scores[:N_INITIAL]).partial_fit(scores[N_INITIAL:])
 
-    benchmark.pedantic(follow, rounds=3)
+    turns(f"stream of {N_SCORES} scores", str(selector), {"skanomaly": timed(follow)})
+
+
+@pytest.mark.parametrize("selector", STREAMS, ids=str)
+def test_single_scores(turns, selector, scores):
+    """A stream that comes score by score."""
+    following = clone(selector).fit(scores[:N_INITIAL])
+
+    def follow():
+        for i in range(N_SINGLE):
+            following.partial_fit(scores[i : i + 1])
+
+    turns(f"stream of {N_SINGLE} scores, one by one", str(selector), {"skanomaly": timed(follow)})

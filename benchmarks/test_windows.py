@@ -1,9 +1,13 @@
-"""Gathering windows and reducing what they say, against the plain NumPy way."""
+"""Gathering windows and reducing what they say, beside the plain NumPy way and Keras' own."""
+
+import itertools
 
 import numpy as np
 import pytest
 
+from benchmarks.turns import timed
 from skanomaly.aggregation import AGGREGATIONS, aggregate
+from skanomaly.batches import WindowBatches
 from skanomaly.sequences import Sequences
 from skanomaly.windows import Windows
 
@@ -16,31 +20,34 @@ def windows():
     return Windows(Sequences(values, np.array([0, N_TIMESTEPS]), "series"), SIZE, 1)
 
 
-@pytest.fixture(scope="module")
-def batches(windows):
+def test_feed(turns, windows):
+    """Every window once, shuffled, in batches."""
     order = np.random.default_rng(0).permutation(len(windows))
-    return [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-
-
-@pytest.mark.benchmark(group="feed 50,000 windows")
-def test_gather(benchmark, windows, batches):
-    benchmark(lambda: [windows.gather(batch)[0].shape for batch in batches])
-
-
-@pytest.mark.benchmark(group="feed 50,000 windows")
-def test_sliding_window_view(benchmark, windows, batches):
     view = np.lib.stride_tricks.sliding_window_view(windows.sequences.values, SIZE, axis=0)
     view = view.swapaxes(1, 2)
-    benchmark(lambda: [view[batch].shape for batch in batches])
+    batches = WindowBatches(windows, BATCH)
+    epochs, n_full = itertools.count(), len(order) // BATCH
+
+    def feed():
+        batches.shuffle(np.random.SeedSequence(next(epochs)))
+        for i in range(n_full):
+            batches.gather(i)
+
+    def slice_view():
+        for i in range(n_full):
+            np.ascontiguousarray(view[order[i * BATCH : (i + 1) * BATCH]])
+
+    works = {"WindowBatches": timed(feed), "sliding_window_view": timed(slice_view)}
+    turns(f"feeding {len(windows)} windows", f"{SIZE} x {N_FEATURES}", works, list(works)[1:])
 
 
-@pytest.mark.benchmark(group="aggregate 50,000 windows")
 @pytest.mark.parametrize("how", AGGREGATIONS)
-def test_aggregate(benchmark, windows, how):
+def test_aggregate(turns, windows, how):
     said = np.random.default_rng(1).normal(size=(BATCH, SIZE, N_FEATURES)).astype(np.float32)
 
     def parts():
         for first in range(0, len(windows), BATCH):
             yield said[: min(BATCH, len(windows) - first)]
 
-    benchmark.pedantic(lambda: list(aggregate(windows, parts(), how)), rounds=3)
+    works = {"aggregate": timed(lambda: list(aggregate(windows, parts(), how)))}
+    turns(f"aggregating {len(windows)} windows", how, works)

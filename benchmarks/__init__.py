@@ -1,0 +1,1 @@
+"""What skanomaly costs: ``python -m benchmarks`` runs the speed suite and writes its report."""
