@@ -1,6 +1,6 @@
 """Time-series anomaly detection with LSTM autoencoders, the scikit-learn way.
 
-Detectors are imported from here, everything else from its subpackage:
+Detectors and what combines them are imported from here, everything else from its subpackage:
 :mod:`skanomaly.preprocessing`, :mod:`skanomaly.thresholds`, :mod:`skanomaly.metrics`,
 :mod:`skanomaly.model_selection`, :mod:`skanomaly.inspection`, :mod:`skanomaly.datasets`,
 :mod:`skanomaly.displays`. Importing skanomaly loads no deep-learning library; fitting or scoring a
@@ -16,10 +16,12 @@ _DETECTORS = (
     "LSTMForecaster",
     "LinearForecaster",
     "MeanDetector",
+    "NearestWindowDetector",
     "PersistenceDetector",
     "Seq2SeqLSTMAutoencoder",
     "VariationalLSTMAutoencoder",
 )
+_COMBINATIONS = ("ScoreEnsemble", "make_detector")
 _SUBPACKAGES = (
     "datasets",
     "detectors",
@@ -32,12 +34,14 @@ _SUBPACKAGES = (
     "thresholds",
 )
 
-__all__ = [*_DETECTORS, *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
+__all__ = [*_DETECTORS, *_COMBINATIONS, *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name):
     if name in _DETECTORS:
         return getattr(importlib.import_module("skanomaly.detectors"), name)
+    if name in _COMBINATIONS:
+        return getattr(importlib.import_module("skanomaly.model_selection"), name)
     if name in _SUBPACKAGES:
         return importlib.import_module(f"skanomaly.{name}")
     raise AttributeError(f"module 'skanomaly' has no attribute {name!r}")

@@ -5,7 +5,7 @@ from scipy.ndimage import correlate1d
 
 __all__ = ["SMOOTHINGS", "Smoother"]
 
-SMOOTHINGS = ("exponential", "median")
+SMOOTHINGS = ("exponential", "median", "triangular")
 
 # Weights below this share of the largest are left out, so that a score has a finite reach.
 _LEAST_WEIGHT = 1e-3
@@ -18,9 +18,10 @@ class Smoother:
 
     Parameters
     ----------
-    kind : {"exponential", "median"}
-        A mean whose weights fall by the factor (span - 1) / (span + 1) per step, or the median of
-        `span` steps.
+    kind : {"exponential", "median", "triangular"}
+        A mean whose weights fall by the factor (span - 1) / (span + 1) per step, the median of
+        `span` steps, or a mean whose weights fall evenly, from 1 to 0 at a distance of `span`
+        steps.
     span : int
         How wide, in time steps.
     causal : bool
@@ -33,11 +34,11 @@ class Smoother:
             before = span - 1 if causal else span // 2
             after = 0 if causal else span - 1 - before
         else:
-            decay = (span - 1) / (span + 1)
-            before = int(np.log(_LEAST_WEIGHT) / np.log(decay)) if span > 1 else 0
+            weights = _falling_weights(kind, span)
+            before = len(weights) - 1
             after = 0 if causal else before
-            lags = np.arange(-before, before + 1)
-            self._weights = np.where(causal & (lags > 0), 0.0, decay ** np.abs(lags))
+            later = np.zeros(before) if causal else weights[1:]
+            self._weights = np.concatenate([weights[::-1], later])
         self._before, self._after = before, after
 
     def __call__(self, blocks, lengths):
@@ -93,6 +94,16 @@ class Smoother:
             for median in [_median(windows[i : i + n_rows])]
         ]
         return np.concatenate(parts)
+
+
+def _falling_weights(kind, span):
+    """Weights of the steps 0, 1, 2, ... away, up to the last that counts."""
+    if kind == "triangular":
+        return 1 - np.arange(span) / span
+    if span == 1:
+        return np.ones(1)
+    decay = (span - 1) / (span + 1)
+    return decay ** np.arange(int(np.log(_LEAST_WEIGHT) / np.log(decay)) + 1)
 
 
 def _median(values):

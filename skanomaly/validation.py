@@ -8,8 +8,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._param_validation import validate_params as validate_params
 from sklearn.utils._set_output import _get_adapter_from_container as frame_adapter
 from sklearn.utils._set_output import _wrap_data_with_container as wrap_in_frame
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
 __all__ = [
+    "BaseComposition",
     "HasMethods",
     "Interval",
     "StrOptions",

@@ -1,6 +1,7 @@
 """scikit-learn's own checks, on every public estimator."""
 
 import pytest
+from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -13,6 +14,8 @@ from skanomaly import (
     Seq2SeqLSTMAutoencoder,
     VariationalLSTMAutoencoder,
 )
+from skanomaly.detectors import NearestWindowDetector
+from skanomaly.model_selection import ScoreEnsemble
 from skanomaly.preprocessing import Differencer, SequenceTransformer
 
 TINY = {"window_size": 4, "hidden_units": 2, "max_epochs": 1, "random_state": 0}
@@ -23,7 +26,8 @@ ORDER_MATTERS = dict.fromkeys(
 
 
 def expected_failed_checks(estimator):
-    if isinstance(estimator, (Differencer, LinearForecaster, PersistenceDetector)):
+    in_order = (Differencer, LinearForecaster, PersistenceDetector, ScoreEnsemble)
+    if isinstance(estimator, in_order):
         return ORDER_MATTERS
     return ORDER_MATTERS if getattr(estimator, "window_size", 1) > 1 else {}
 
@@ -46,6 +50,10 @@ def expected_failed_checks(estimator):
         LSTMForecaster(**TINY | {"window_size": 1}),
         VariationalLSTMAutoencoder(**TINY),
         VariationalLSTMAutoencoder(**TINY | {"window_size": 1}),
+        NearestWindowDetector(window_size=4),
+        NearestWindowDetector(window_size=1),
+        ScoreEnsemble([("mean", MeanDetector()), ("linear", LinearForecaster(lags=1))]),
+        ScoreEnsemble([("forest", IsolationForest(n_estimators=5, random_state=0))], spans=(1, 3)),
         Differencer(),
         SequenceTransformer(StandardScaler()),
     ],

@@ -146,14 +146,21 @@ def pieces(errors, cuts):
     return np.split(errors, sorted(cuts))
 
 
-def slow_exponential(errors, span, causal):
-    decay = (span - 1) / (span + 1)
+def exponential_weights(distances, span):
+    weights = ((span - 1) / (span + 1)) ** distances.astype(float)
+    return np.where(weights < 1e-3, 0.0, weights)  # the score has a finite reach
+
+
+def triangular_weights(distances, span):
+    return np.maximum(1 - distances / span, 0.0)
+
+
+def slow_mean(errors, span, causal, weigh):
     smooth = np.full_like(errors, np.nan)
     for t in range(len(errors)):
         for f in range(errors.shape[1]):
             lags = np.arange(len(errors)) - t
-            weights = np.where(causal & (lags > 0), 0.0, float(decay) ** abs(lags))
-            weights[weights < 1e-3] = 0.0  # the score has a finite reach
+            weights = np.where(causal & (lags > 0), 0.0, weigh(abs(lags), span))
             weights[np.isnan(errors[:, f])] = 0
             if not np.isnan(errors[t, f]):
                 smooth[t, f] = weights @ np.nan_to_num(errors[:, f]) / weights.sum()
@@ -174,9 +181,10 @@ def test_smoothing_is_that_of_the_slow_loop(lengths, span, causal, cuts, gaps):
         for one in series:
             one[rng.random(one.shape) < 0.3] = np.nan
     blocks = pieces(np.concatenate(series), cuts)
-    smooth = np.concatenate(list(Smoother("exponential", span, causal)(blocks, lengths)))
-    expected = np.concatenate([slow_exponential(one, span, causal) for one in series])
-    np.testing.assert_allclose(smooth, expected)
+    for kind, weigh in (("exponential", exponential_weights), ("triangular", triangular_weights)):
+        smooth = np.concatenate(list(Smoother(kind, span, causal)(blocks, lengths)))
+        expected = np.concatenate([slow_mean(one, span, causal, weigh) for one in series])
+        np.testing.assert_allclose(smooth, expected)
 
     smooth = np.concatenate(list(Smoother("median", span, causal)(blocks, lengths)))
     expected = []
@@ -188,7 +196,7 @@ def test_smoothing_is_that_of_the_slow_loop(lengths, span, causal, cuts, gaps):
     np.testing.assert_allclose(smooth, np.concatenate(expected))
 
 
-@pytest.mark.parametrize("smoothing", ["exponential", "median"])
+@pytest.mark.parametrize("smoothing", ["exponential", "median", "triangular"])
 def test_causal_scores_use_nothing_later(smoothing, series):
     options = {"smoothing": smoothing, "smoothing_causal": True, "smoothing_span": 5}
     detector = LSTMAutoencoder(**TINY, **options, aggregation="last").fit(series)

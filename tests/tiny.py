@@ -9,6 +9,7 @@ from skanomaly import (
     Seq2SeqLSTMAutoencoder,
     VariationalLSTMAutoencoder,
 )
+from skanomaly.detectors import NearestWindowDetector
 
 TINY = {"window_size": 8, "hidden_units": 3, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 # What these say in training is determined by their weights, and their loss is that of the
@@ -20,6 +21,7 @@ NETWORKS = [*DETERMINISTIC, VariationalLSTMAutoencoder]
 def tiny_detectors():
     """One small instance of every detector."""
     baselines = [MeanDetector(), PersistenceDetector(), LinearForecaster(lags=3)]
+    baselines.append(NearestWindowDetector(window_size=8, stride=1))
     return [*baselines, *(network(**TINY) for network in NETWORKS)]
 
 

@@ -6,6 +6,7 @@ from skanomaly.detectors._forecaster import LSTMForecaster
 from skanomaly.detectors._linear import LinearForecaster
 from skanomaly.detectors._lstm import BaseLSTMDetector
 from skanomaly.detectors._mean import MeanDetector
+from skanomaly.detectors._nearest import NearestWindowDetector
 from skanomaly.detectors._persistence import PersistenceDetector
 from skanomaly.detectors._seq2seq import Seq2SeqLSTMAutoencoder
 from skanomaly.detectors._variational import VariationalLSTMAutoencoder
@@ -17,6 +18,7 @@ __all__ = [
     "LinearForecaster",
     "MeanDetector",
     "LSTMForecaster",
+    "NearestWindowDetector",
     "PersistenceDetector",
     "Seq2SeqLSTMAutoencoder",
     "VariationalLSTMAutoencoder",

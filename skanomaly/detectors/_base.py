@@ -26,10 +26,11 @@ THRESHOLD_DOC = """score_norm : {"squared", "absolute", "standardised", "mahalan
         known of residuals is learned from those of the training data, or of its validation part
         if there is early stopping. The score of a time step is minus the mean error over the
         features.
-    smoothing : {"exponential", "median"} or None, default=None
+    smoothing : {"exponential", "median", "triangular"} or None, default=None
         Average errors over neighbouring time steps: by a mean whose weights fall by the factor
-        (span - 1) / (span + 1) per step, or by the median. Anomalies that last longer than a
-        single step stand out much better.
+        (span - 1) / (span + 1) per step, by the median, or by a mean whose weights fall evenly to 0
+        at a distance of `span` steps. Anomalies that last longer than a single step stand out much
+        better. For several spans at once see :class:`~skanomaly.ScoreEnsemble`.
     smoothing_span : int, default=16
         How wide to smooth, in time steps.
     smoothing_causal : bool, default=False

@@ -26,6 +26,7 @@ __all__ = [
     "TEACHER_FORCING_DOC",
     "TEACHER_FORCING_REFERENCE_DOC",
     "BaseLSTMDetector",
+    "limit_window_size",
 ]
 
 #: Parameters and attributes that every LSTM detector has, for the class docstrings.
@@ -301,15 +302,7 @@ class BaseLSTMDetector(BaseDetector):
             return suggest_window_size(
                 sequences.split(), min_size=min(_SHORTEST_AUTO, most), max_size=most
             )
-        if self.window_size > shortest:
-            warnings.warn(
-                f"window_size must be at most {shortest}, the length of the shortest series; got "
-                f"{self.window_size}, reduced to {shortest}. Use a smaller window_size, longer "
-                "series, or None for whole series.",
-                WindowSizeWarning,
-                stacklevel=5,
-            )
-        return min(int(self.window_size), shortest)
+        return limit_window_size(self.window_size, sequences, stacklevel=6)
 
     # -------------------------------------------------------------------------------- fitting
 
@@ -502,6 +495,20 @@ def _engine():
     from skanomaly import networks, training
 
     return networks, training
+
+
+def limit_window_size(window_size, sequences, *, stacklevel):
+    """Return the window size, or the length of the shortest series and warn if that is less."""
+    shortest = int(sequences.lengths.min())
+    if window_size > shortest:
+        warnings.warn(
+            f"window_size must be at most {shortest}, the length of the shortest series; got "
+            f"{window_size}, reduced to {shortest}. Use a smaller window_size, longer series, or "
+            "None for whole series where the detector takes it.",
+            WindowSizeWarning,
+            stacklevel=stacklevel,
+        )
+    return min(int(window_size), shortest)
 
 
 def _units(hidden_units):

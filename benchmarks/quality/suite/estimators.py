@@ -13,7 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 
 import skanomaly
 
-__all__ = ["ALWAYS", "BY_NAME", "RandomDetector", "WindowDetector", "find_factories", "make"]
+__all__ = [
+    "ALWAYS",
+    "BY_NAME",
+    "RandomDetector",
+    "WindowDetector",
+    "find_factories",
+    "make",
+    "multiscale",
+]
 
 # Windows that are scored at once.
 _BLOCK = 2048
@@ -152,8 +160,18 @@ def _network(name):
     return factory
 
 
+def _recommended(X):
+    return skanomaly.make_detector(X, random_state=0)
+
+
+def multiscale(estimator):
+    """Give any detector the averages over several spans that the recommended one has."""
+    return skanomaly.ScoreEnsemble([("detector", estimator)])
+
+
 #: Factories that ``--estimator NAME`` finds.
 BY_NAME = {
+    "recommended": _recommended,
     "linear": skanomaly.LinearForecaster,
     "autoencoder": _network("LSTMAutoencoder"),
     "seq2seq": _network("Seq2SeqLSTMAutoencoder"),

@@ -94,7 +94,8 @@ def output_loss(h, x, kernel, bias, counts):
         Gradients by the arguments of the same names, and their shapes.
     """
     h, x, kernel, bias, counts = map(np.float64, (h, x, kernel, bias, counts))
-    loss, dh, d_kernel, d_bias = 0.0, *map(np.zeros_like, (h, kernel, bias))
+    loss = 0.0
+    dh, d_kernel, d_bias = np.zeros_like(h), np.zeros_like(kernel), np.zeros_like(bias)
     for row, t in np.ndindex(counts.shape):
         error = h[row, t] @ kernel + bias - x[row, t]
         loss += counts[row, t] * error @ error / x.size
