@@ -450,6 +450,9 @@ def test_frames_threads_and_downsampling_change_nothing_else():
         threads = TunedThresholdDetectorCV(detector, cv=2).fit(X, Y)
     assert one.best_threshold_ == frame.best_threshold_ == threads.best_threshold_
     assert one.predict(X).shape == (600,)
+    frozen = FixedThresholdDetector(FrozenEstimator(detector.fit(X)), threshold=1.0).fit(X)
+    fixed = FixedThresholdDetector(detector, threshold=1.0).fit(X)
+    np.testing.assert_array_equal(frozen.predict(X), fixed.predict(X))
 
 
 def test_what_is_on_disk_is_cut_without_loading_it(tmp_path):

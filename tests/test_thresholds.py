@@ -347,3 +347,11 @@ def test_parameters_of_a_selector_are_reached_through_the_detector():
     detector = PersistenceDetector(threshold=QuantileThreshold())
     detector.set_params(threshold__contamination=0.25)
     assert detector.get_params()["threshold__contamination"] == 0.25
+
+
+def test_a_factor_multiplies_the_quantile_and_refuses_negative_ones():
+    scores = np.arange(11.0)
+    assert QuantileThreshold(contamination=0.1, factor=2.5).fit(scores).threshold_ == 22.5
+    with pytest.raises(ValueError, match="factor must be 1 .* got 2.0 and a quantile of -2"):
+        QuantileThreshold(contamination=0.1, factor=2.0).fit(-1 - scores)
+    assert QuantileThreshold(contamination=0.1).fit(-scores).threshold_ == pytest.approx(-1.0)

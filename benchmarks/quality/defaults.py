@@ -32,18 +32,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import argrelextrema
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skanomaly import LinearForecaster, MeanDetector, metrics
-from skanomaly.detectors import BaseDetector, NearestWindowDetector
-from skanomaly.model_selection import FixedThresholdDetector, make_detector
-from skanomaly.preprocessing import Downsampler, SequenceTransformer
-from skanomaly.thresholds import SigmaThreshold
+from benchmarks.quality.suite.measures import tsb_ad_window
+from benchmarks.quality.suite.protocols import half_of
+from skanomaly import LinearForecaster, NearestWindowDetector, make_detector, metrics
+from skanomaly.detectors import BaseDetector
+from skanomaly.preprocessing import SequenceTransformer
+from skanomaly.thresholds import QuantileThreshold
 
 MORE = ("nasa_smap_msl", "smd", "nab", "wsd", "kpi", "ucr_kdd21", "mgab")
 MOST_EXTRA, LEAST_TRAINED = 24_000, 500
@@ -62,9 +62,9 @@ def read_loader(folder):
 
 
 def half(rows, part):
-    """Take the rows, sorted by series, at even positions ("tuning") or odd ones ("test")."""
-    rows = sorted(rows, key=lambda row: row[3]["series"])
-    return rows[0 if part == "tuning" else 1 :: 2]
+    """Take the rows of the series that are for tuning, or for the test, sorted by name."""
+    rows = {row[3]["series"]: row for row in rows}
+    return [rows[name] for name in half_of(rows, part)]
 
 
 def tsb_series(loader, part):
@@ -87,18 +87,6 @@ def extra_series(loader):
             n_fit = min(len(X) // 4, int(np.argmax(y)) - 1)
             if n_fit >= LEAST_TRAINED:
                 yield name, meta["series"], X[:n_fit], X, y
-
-
-def period(x):
-    """Length of the buffer of VUS-PR in the benchmark: the period of (n_timesteps,), or 125."""
-    x = x[:20_000] - x[:20_000].mean()
-    spectrum = np.fft.rfft(x, 2 * len(x))
-    correlation = np.fft.irfft(spectrum * spectrum.conj())[3:401]
-    peaks = argrelextrema(correlation, np.greater)[0]
-    if not len(peaks):
-        return 125
-    highest = int(peaks[np.argmax(correlation[peaks])])
-    return highest + 3 if 3 <= highest <= 300 else 125
 
 
 # -------------------------------------------------------------------------------------- peers
@@ -192,7 +180,7 @@ def evaluate(rows, cache, names):
             place = cache / f"{data}-{series}-{name}.npz".replace(", ", "-")
             scores, seconds = anomaly_scores(estimator, X_fit, X, place)
             kind = "multivariate" if X.shape[1] > 1 else "univariate"
-            vus = metrics.vus_pr(labels, scores, max_buffer=period(X[:, 0]))
+            vus = metrics.vus_pr(labels, scores, max_buffer=tsb_ad_window(X))
             precision = metrics.average_precision(labels, scores)
             found.append((data, series, kind, name, vus, precision, seconds))
             print(f"{data:14s} {series[:40]:40s} {name:20s} {vus:.3f} {seconds:6.1f} s", flush=True)
@@ -211,23 +199,29 @@ def summarise(table):
     return pd.concat([kinds[columns].round(3), data.round(3), seconds], axis=1).loc[order]
 
 
-def control_chart():
-    """Flag shifts of level on drifting process data: means of 5 steps, 6 standard deviations."""
-    scaler = SequenceTransformer(StandardScaler())
-    steps = scaler, Downsampler(factor=5), clone(scaler), MeanDetector(score_norm="absolute")
-    return FixedThresholdDetector(make_pipeline(*steps), threshold=SigmaThreshold(n_sigmas=6))
+def drifting():
+    """Make the detector for process data that drift: linear, with room above the usual errors."""
+    detector = LinearForecaster(
+        lags=5,
+        score_norm="standardised",
+        smoothing="triangular",
+        smoothing_span=16,
+        smoothing_causal=True,
+        threshold=QuantileThreshold(contamination=0.01, factor=2.5),
+    )
+    return make_pipeline(SequenceTransformer(StandardScaler()), detector)
 
 
 def evaluate_skab(loader, part, cache):
     """Pooled F1 and rates (%) of false and missed alarms, labels by predict."""
     found = []
-    for name in ("recommended", "recommended, causal", "control chart"):
+    for name in ("recommended", "recommended, causal", "for drift"):
         truth, flagged = [], []
         for X_fit, X, y, meta in half(loader.load("skab"), part):
             place = cache / f"skab-{meta['series']}-{name}.npz".replace(", ", "-")
             if not place.exists():
-                made = control_chart()
-                if name != "control chart":
+                made = drifting()
+                if name != "for drift":
                     made = make_detector(X_fit, causal=name.endswith("causal"), random_state=0)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(place, flagged=made.fit(X_fit).predict(X) == -1)

@@ -49,7 +49,7 @@ class NearestWindowDetector(BaseDetector):
 
     Attributes
     ----------
-    windows_ : ndarray of shape (n_windows, window_size_, n_features), float32
+    windows_ : ndarray of shape (n_windows, window_size, n_features), float32
         The training windows that are kept, gaps filled.
     window_size_ : int
         Time steps per window.
@@ -197,7 +197,7 @@ class NearestWindowDetector(BaseDetector):
 
     @property
     def windows_(self):
-        """Training windows that are kept, gaps filled: (n_windows, window_size_, n_features)."""
+        """Training windows that are kept, gaps filled: (n_windows, window_size, n_features)."""
         return self._windows_of(self._segments)
 
     def _windows_of(self, segments):

@@ -131,8 +131,7 @@ class ScoreEnsemble(OutlierMixin, MetaEstimatorMixin, BaseComposition):
     Examples
     --------
     >>> import numpy as np
-    >>> from skanomaly import LinearForecaster
-    >>> from skanomaly import NearestWindowDetector, ScoreEnsemble
+    >>> from skanomaly import LinearForecaster, NearestWindowDetector, ScoreEnsemble
     >>> X = np.sin(np.arange(1000) / 5)[:, None] + 0.1 * np.random.default_rng(0).normal(
     ...     size=(1000, 1)
     ... )

@@ -47,6 +47,9 @@ def reach(estimator, X, methods):
                     X = step.transform(X)
             found = named = found.steps[-1][1]
             continue
+        if isinstance(found, FrozenEstimator):  # it has all methods of a pipeline in it
+            found = named = found.estimator
+            continue
         inner = _inside(found)
         method = next((name for name in methods if hasattr(found, name)), None)
         # A search has the methods of its best estimator, a pipeline perhaps.
@@ -68,7 +71,7 @@ def _inside(estimator):
     for name in ("best_estimator_", "estimator_"):
         if hasattr(estimator, name):
             return getattr(estimator, name)
-    return estimator.estimator if isinstance(estimator, FrozenEstimator) else None
+    return None
 
 
 def put_back(values, stages):
