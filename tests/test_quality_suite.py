@@ -221,7 +221,7 @@ def test_factories_come_by_name_by_path_and_wrapped(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("mine", "estimator must be one of linear, .* or name=module:factory; got 'mine'"),
+        ("mine", "estimator must be one of recommended, .* or name=module:factory; got 'mine'"),
         ("mine=numpy", "must be written module:name; got 'mine=numpy'"),
         ("mine=numpy:no_such", "numpy:no_such of .* must be importable; got module 'numpy' has"),
         ("mine=no_such_module:x", "must be importable; got No module named 'no_such_module'"),

@@ -11,6 +11,7 @@ from skanomaly.detectors import LSTMAutoencoder, LSTMForecaster, NearestWindowDe
 from skanomaly.model_selection._score_ensemble import ScoreEnsemble
 from skanomaly.preprocessing import SequenceTransformer
 from skanomaly.sequences import check_sequences
+from skanomaly.thresholds import QuantileThreshold
 from skanomaly.validation import HasMethods, Interval, validate_params
 
 __all__ = ["make_detector"]
@@ -19,6 +20,7 @@ _WINDOW_SIZE, _HIDDEN_UNITS = 64, 32
 # Windows in the shortest series, so that none is a single window or two.
 _WINDOWS_PER_SERIES = 4
 _SPANS_PER_WINDOW = (1 / 16, 1 / 4, 1, 4)
+_SHARP_SPANS_PER_WINDOW, _SHARP_FACTOR = _SPANS_PER_WINDOW[:2], 2.0
 _MOST_DEVIATIONS = 6.0
 _WINDOWS_PER_EPOCH, _MOST_EPOCHS = 3000, 60
 # Training time steps beyond which neighbouring windows need not all be gone through.
@@ -28,6 +30,7 @@ _STEPS_PER_STRIDE = 50_000
 @validate_params(
     {
         "causal": ["boolean"],
+        "sharp": ["boolean"],
         "training_windows": [Interval(Integral, 0, None, closed="left")],
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "threshold": [HasMethods(["fit", "predict"]), None],
@@ -40,6 +43,7 @@ def make_detector(
     X,
     *,
     causal=False,
+    sharp=False,
     training_windows=20_000,
     contamination=0.01,
     threshold=None,
@@ -66,14 +70,19 @@ or list of (n_timesteps_i, n_features)
         Score each time step from what came before and from itself, so that a score never changes
         when the series goes on. False looks ahead too, by up to four windows, which finds anomalies
         much better afterwards.
+    sharp : bool, default=False
+        Make labels that end where an anomaly does, rather than scores that rank best: average over
+        a quarter of a window at most, and set the threshold at twice the quantile. Averages over
+        longer spans find more weak anomalies, but raise the scores of what lies beside strong ones.
     training_windows : int, default=20_000
         How many windows each network learns from in all, repetitions included. 0 leaves the
         networks untrained.
     contamination : float, default=0.01
-        Share of the training data to be flagged, in (0, 0.5]. Ignored when `threshold` is given.
+        Share of the training data to lie above the quantile at which the threshold is, in
+        (0, 0.5]; if `sharp`, above half the threshold. Ignored when `threshold` is given.
     threshold : threshold selector, default=None
         An estimator from :mod:`skanomaly.thresholds`. None is
-        ``QuantileThreshold(contamination=contamination)``.
+        ``QuantileThreshold(contamination=contamination)``, with ``factor=2.0`` if `sharp`.
     random_state : int, RandomState instance or None, default=None
         Determines what the networks learn.
     verbose : int, default=0
@@ -104,8 +113,8 @@ or list of (n_timesteps_i, n_features)
       number, at most a quarter of a window; not if `causal`, which needs the window that ends at
       each step.
     - Errors are squared Mahalanobis distances of residuals. They are averaged over triangles that
-      reach 1/16, 1/4, 1 and 4 windows, and the one that stands out most counts. The three detectors
-      weigh the same.
+      reach 1/16, 1/4, 1 and 4 windows (1/16 and 1/4 if `sharp`), and the one that stands out most
+      counts. The three detectors weigh the same.
     - The first quarter of a window of each series tells nothing and is never flagged; if `causal`,
       all steps before the end of the first window.
 
@@ -155,9 +164,12 @@ or list of (n_timesteps_i, n_features)
         ("autoencoder", LSTMAutoencoder(**network)),
         ("nearest", NearestWindowDetector(**nearest)),
     ]
+    shares = _SHARP_SPANS_PER_WINDOW if sharp else _SPANS_PER_WINDOW
+    if threshold is None and sharp:
+        threshold = QuantileThreshold(contamination=contamination, factor=_SHARP_FACTOR)
     ensemble = ScoreEnsemble(
         members,
-        spans=tuple(sorted({max(1, round(size * share)) for share in _SPANS_PER_WINDOW})),
+        spans=tuple(sorted({max(1, round(size * share)) for share in shares})),
         causal=causal,
         warm_up=size - 1 if causal else size // 4,
         contamination=contamination,
