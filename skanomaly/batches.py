@@ -187,5 +187,7 @@ def bucket_sizes(lengths):
 
 def _fill_up(x, mask, n_rows):
     """Append rows of zeros that do not exist, up to `n_rows`."""
+    if len(x) == n_rows:
+        return x, mask  # padding by nothing would copy
     missing = [(0, n_rows - len(x)), (0, 0)]
     return np.pad(x, [*missing, (0, 0)]), np.pad(mask, missing)

@@ -15,9 +15,10 @@ Higher errors are more anomalous. The score of a time step is the mean over the 
 """
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.covariance import shrunk_covariance
 
-__all__ = ["SCORE_NORMS", "ErrorNorm", "error_scale", "step_scores"]
+__all__ = ["SCORE_NORMS", "ErrorNorm", "error_scale", "fit_threshold", "step_scores"]
 
 SCORE_NORMS = ("squared", "absolute", "standardised", "mahalanobis", "gaussian")
 
@@ -166,3 +167,18 @@ def step_scores(errors):
     counts = known.sum(axis=1)
     total = np.where(known, errors, 0.0).sum(axis=1)
     return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+
+
+def fit_threshold(selector, scores):
+    """Fit a clone of the selector to scores (n,); return it and the score of what tells nothing.
+
+    That score is as normal as the median, and never above the threshold.
+    """
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        raise ValueError(
+            "X must have time steps on which the detector has an opinion; got none. Give longer "
+            "series with more observed values, or a smaller warm_up where there is one."
+        )
+    fitted = clone(selector).fit(known)
+    return fitted, min(float(np.median(known)), fitted.threshold_)

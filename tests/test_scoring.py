@@ -17,8 +17,9 @@ from skanomaly import (
     Seq2SeqLSTMAutoencoder,
 )
 from skanomaly.datasets import make_flights
-from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, step_scores
+from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, fit_threshold, step_scores
 from skanomaly.smoothing import Smoother
+from skanomaly.thresholds import FixedThreshold, QuantileThreshold
 
 norms = pytest.mark.parametrize("name", SCORE_NORMS)
 
@@ -284,3 +285,12 @@ def test_a_panel_is_refused_labels_before_scoring(series, panel):
         with pytest.raises(ValueError, match="X must be one series"):
             method(panel)
     assert detector.calls == before
+
+
+def test_scores_that_tell_nothing_are_refused_and_others_left_out():
+    with pytest.raises(ValueError, match="detector has an opinion; got none. Give longer series"):
+        fit_threshold(FixedThreshold(value=1.0), np.full(5, np.nan))
+    selector, unknown = fit_threshold(
+        QuantileThreshold(contamination=0.5), np.array([1, np.nan, 3])
+    )
+    assert (selector.threshold_, unknown) == (2.0, 2.0)

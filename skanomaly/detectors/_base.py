@@ -4,11 +4,11 @@ from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.results import check_out, collect, deliver, sample_means
-from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, step_scores
+from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, fit_threshold, step_scores
 from skanomaly.sequences import X_DOC, check_sequences
 from skanomaly.smoothing import SMOOTHINGS, Smoother
 from skanomaly.thresholds import QuantileThreshold
@@ -205,13 +205,13 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         selector = self.threshold
         if selector is None:
             selector = QuantileThreshold(contamination=self.contamination)
-        self.threshold_selector_, self._unknown_sample = _fit_threshold(selector, samples)
+        self.threshold_selector_, self._unknown_sample = fit_threshold(selector, samples)
         self.threshold_ = self.threshold_selector_.threshold_
         self.offset_ = -self.threshold_
         self.step_threshold_, self._unknown_step = self.threshold_, self._unknown_sample
         self._fitted_on_panel = sequences.nesting != "series"
         if self._fitted_on_panel:
-            step_selector, self._unknown_step = _fit_threshold(selector, steps)
+            step_selector, self._unknown_step = fit_threshold(selector, steps)
             self.step_threshold_ = step_selector.threshold_
         return self
 
@@ -501,18 +501,3 @@ def _scores_to_fit(sequences, blocks):
         pass
     steps = _join(kept)
     return steps, steps
-
-
-def _fit_threshold(selector, scores):
-    """Fit a clone of the selector; return it and the score of what tells nothing.
-
-    That score is as normal as the median, and never above the threshold.
-    """
-    known = scores[~np.isnan(scores)]
-    if not len(known):
-        raise ValueError(
-            "X must have time steps on which the detector has an opinion; got none. Give longer "
-            "series with more observed values."
-        )
-    fitted = clone(selector).fit(known)
-    return fitted, min(float(np.median(known)), fitted.threshold_)

@@ -19,6 +19,7 @@ from skanomaly.model_selection._members import (
 from skanomaly.model_selection._multiscale import average, learn_scales, stand_out
 from skanomaly.model_selection._responses import last_step
 from skanomaly.results import sample_means
+from skanomaly.scoring import fit_threshold
 from skanomaly.sequences import check_sequences
 from skanomaly.thresholds import QuantileThreshold
 from skanomaly.validation import BaseComposition, HasMethods, Interval, StrOptions, fit_context
@@ -286,13 +287,13 @@ class ScoreEnsemble(OutlierMixin, MetaEstimatorMixin, BaseComposition):
             selector = QuantileThreshold(contamination=self.contamination)
         panel = sequences.nesting != "series"
         samples = sample_means(sequences, [scores]) if panel else scores
-        self.threshold_selector_, self._unknown_sample = _fit_threshold(selector, samples)
+        self.threshold_selector_, self._unknown_sample = fit_threshold(selector, samples)
         self.threshold_ = self.threshold_selector_.threshold_
         self.offset_ = -self.threshold_
         self.step_threshold_, self._unknown_step = self.threshold_, self._unknown_sample
         self._fitted_on_panel = panel
         if panel:
-            steps, self._unknown_step = _fit_threshold(selector, scores)
+            steps, self._unknown_step = fit_threshold(selector, scores)
             self.step_threshold_ = steps.threshold_
 
     # -------------------------------------------------------------------------------- scoring
@@ -490,18 +491,3 @@ def _steps_of_series(sequences):
     """Number the time steps of each series from 0: (n_timesteps,)."""
     steps = np.arange(sequences.n_timesteps)
     return steps - sequences.offsets[sequences.of_steps(steps)]
-
-
-def _fit_threshold(selector, scores):
-    """Fit a clone of the selector; return it and the score of what tells nothing.
-
-    That score is as normal as the median, and never above the threshold.
-    """
-    known = scores[~np.isnan(scores)]
-    if not len(known):
-        raise ValueError(
-            "X must have time steps that the members tell something of; got none. Give longer "
-            "series with more observed values, or a smaller warm_up."
-        )
-    fitted = clone(selector).fit(known)
-    return fitted, min(float(np.median(known)), fitted.threshold_)

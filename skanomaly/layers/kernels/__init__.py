@@ -165,11 +165,17 @@ def output_loss(h, x, kernel, bias, counts):
         If a shape or a dtype is another: compiled code reads memory without looking.
     """
     if keras.backend.backend() != "jax":
-        raise RuntimeError(f"The backend must be jax; it is {keras.backend.backend()!r}.")
+        raise RuntimeError(
+            f"The backend must be jax; it is {keras.backend.backend()!r}. Set KERAS_BACKEND=jax, "
+            "or use a loss of Keras."
+        )
     if reason := obstacle():
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
     if len(h.shape) != 3 or len(x.shape) != 3:
-        raise ValueError("h and x must have three dimensions each.")
+        raise ValueError(
+            "h and x must have three dimensions each, (batch, time, values); they have "
+            f"{len(h.shape)} and {len(x.shape)}."
+        )
     batch, n_steps, n = h.shape
     n_outputs = x.shape[2]
     _refuse_others(
