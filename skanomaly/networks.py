@@ -177,25 +177,25 @@ class Compiled:
             for variable in self.trainer.optimizer.variables
         ]
 
-    @functools.cached_property
-    def say(self):
-        """Return what maps inputs to outputs: an array, of JAX one that may not be computed yet."""
-        model = self.model
+    def speaker(self):
+        """Return what maps inputs to outputs with the weights of now.
+
+        The output is an array, of JAX one that may not be computed yet.
+        """
         if keras.backend.backend() != "jax":
-            return model.predict_on_batch
+            return self.model.predict_on_batch
+        values = [
+            [variable.value for variable in variables]
+            for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
+        ]
+        return functools.partial(self._said, *values)
+
+    @functools.cached_property
+    def _said(self):
         # As predict_on_batch, but without its bookkeeping, which takes longer than a small network.
         import jax
 
-        said = jax.jit(lambda *args: model.stateless_call(*args, training=False)[0])
-
-        def say(inputs):
-            values = [
-                [variable.value for variable in variables]
-                for variables in (model.trainable_variables, model.non_trainable_variables)
-            ]
-            return said(*values, inputs)
-
-        return say
+        return jax.jit(lambda *args: self.model.stateless_call(*args, training=False)[0])
 
     def seed(self, seed):
         """Set the state of every generator that layers draw random numbers from."""

@@ -161,11 +161,13 @@ def error_scale(residuals, *, robust=False):
 
 def step_scores(errors):
     """Mean over the features that have an error: (n, n_features) -> (n,), NaN where none has."""
+    # Not .mean(): several times slower where there are few features.
+    total = np.einsum("ij->i", errors)
+    if np.isfinite(total).all():
+        return total / errors.shape[1]
     known = np.isfinite(errors)
-    if known.all():
-        return errors.mean(axis=1)
     counts = known.sum(axis=1)
-    total = np.where(known, errors, 0.0).sum(axis=1)
+    total = np.einsum("ij->i", np.where(known, errors, 0.0))
     return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
 

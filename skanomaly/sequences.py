@@ -390,7 +390,7 @@ def _refuse_infinite(sequences):
     missing, infinite, first = False, 0, None
     for start, values in sequences.blocks():
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(values.sum(dtype=np.float64)):
+            if np.isfinite(values.sum()):
                 continue
         found = np.isinf(values)
         n_found = int(np.count_nonzero(found))

@@ -311,11 +311,12 @@ def reconstruct(windows, *, network, recipe, weights):
     batches = WindowBatches(windows, _scoring_batch(windows.window_size))
     with _quiet_torch(), compiled(network, recipe) as lent:
         lent.model.set_weights(weights)
+        say = lent.speaker()
         # The network computes a batch while what it said of the one before is put to use.
         waiting = None
         for i in range(len(batches)):
             x, mask, n_windows = batches.gather(i)
-            y = lent.say(_inputs(x, mask, network))
+            y = say(_inputs(x, mask, network))
             if waiting:
                 yield from _in_parts(*waiting)
             waiting = x, y, n_windows
@@ -359,7 +360,7 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
                 continue
             with _quiet_torch(), compiled(network, recipe) as lent:
                 lent.model.set_weights(weights)
-                for some, said in _said_of_series(windows, chosen, padded, lent, network):
+                for some, said in _said_of_series(windows, chosen, padded, lent.speaker(), network):
                     if y is None:
                         y = np.empty((len(x), *said.shape[2:]), np.float32)
                     for number, one in zip(some, said, strict=True):
@@ -376,7 +377,7 @@ def _turns(windows, n_members):
     yield from np.split(np.arange(len(windows)), np.flatnonzero(np.diff(turn)) + 1)
 
 
-def _said_of_series(windows, numbers, padded, lent, network):
+def _said_of_series(windows, numbers, padded, say, network):
     """Yield (numbers, reconstruction) of batches of series that share a padded size."""
     lengths = windows.locate(numbers)[1]
     sizes = bucket_sizes(lengths) if padded else lengths
@@ -386,7 +387,7 @@ def _said_of_series(windows, numbers, padded, lent, network):
         for first in range(0, len(chosen), n_rows):
             some = chosen[first : first + n_rows]
             x, mask = windows.gather(some, int(size), n_rows)
-            yield some, np.asarray(lent.say(_inputs(x, mask, network)))[: len(some)]
+            yield some, np.asarray(say(_inputs(x, mask, network)))[: len(some)]
 
 
 def _scoring_batch(window_size):

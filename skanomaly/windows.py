@@ -169,8 +169,10 @@ def cut(rows, starts, lengths, shape, dtype):
         x[:n] = np.take(rows, steps, axis=0)
         x[~mask] = 0
     elif x[0].nbytes < _LONG_WINDOW:
-        view = np.lib.stride_tricks.sliding_window_view(rows, size, axis=0)
-        x[:n] = view.swapaxes(1, 2)[starts]
+        # Each window is one run of memory.
+        values, step = np.ascontiguousarray(rows).reshape(-1), rows.shape[1]
+        runs = np.lib.stride_tricks.sliding_window_view(values, size * step)[::step]
+        x[:n].reshape(n, -1)[:] = runs[starts]
     else:  # one by one: each is copied once
         for window, start in zip(x, starts, strict=False):
             window[:] = rows[start : start + size]
@@ -212,7 +214,7 @@ def fill_gaps(x, causal=False):
     x : ndarray of shape (n_windows, window_size, n_features)
         Zero where a feature has no value in the whole window.
     """
-    if not np.isnan(x).any():
+    if not np.isnan(x.min()):  # which is NaN if any is, and quicker than looking for one
         return x
     x = carry_forward(x)
     if not causal:
