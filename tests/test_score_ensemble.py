@@ -441,11 +441,11 @@ def test_wrong_options_of_make_detector_are_refused(series, options, message):
         make_detector(series[:, 0])
 
 
-def test_sharp_leaves_out_long_averages_and_leaves_room_above_the_quantile():
+def test_sharp_leaves_out_long_averages_and_both_leave_room_above_the_quantile():
     X = np.random.default_rng(0).normal(size=(600, 1))
     plain, sharp = params_of(X), params_of(X, sharp=True)
-    assert (plain["spans"], plain["threshold"]) == ((4, 16, 64, 256), None)
-    assert sharp["spans"] == (4, 16)
-    assert (sharp["threshold"].contamination, sharp["threshold"].factor) == (0.01, 2.0)
+    assert (plain["spans"], sharp["spans"]) == ((4, 16, 64, 256), (4, 16))
+    for params in (plain, sharp):
+        assert (params["threshold"].contamination, params["threshold"].factor) == (0.01, 2.0)
     given = QuantileThreshold(contamination=0.1)
     assert params_of(X, sharp=True, threshold=given)["threshold"] is given

@@ -20,7 +20,9 @@ _WINDOW_SIZE, _HIDDEN_UNITS = 64, 32
 # Windows in the shortest series, so that none is a single window or two.
 _WINDOWS_PER_SERIES = 4
 _SPANS_PER_WINDOW = (1 / 16, 1 / 4, 1, 4)
-_SHARP_SPANS_PER_WINDOW, _SHARP_FACTOR = _SPANS_PER_WINDOW[:2], 2.0
+_SHARP_SPANS_PER_WINDOW = _SPANS_PER_WINDOW[:2]
+# Normal data drift: most of what exceeds the quantile later on is no anomaly.
+_ROOM = 2.0
 _MOST_DEVIATIONS = 6.0
 _WINDOWS_PER_EPOCH, _MOST_EPOCHS = 3000, 60
 # Training time steps beyond which neighbouring windows need not all be gone through.
@@ -72,17 +74,17 @@ or list of (n_timesteps_i, n_features)
         much better afterwards.
     sharp : bool, default=False
         Make labels that end where an anomaly does, rather than scores that rank best: average over
-        a quarter of a window at most, and set the threshold at twice the quantile. Averages over
-        longer spans find more weak anomalies, but raise the scores of what lies beside strong ones.
+        a quarter of a window at most. Averages over longer spans find more weak anomalies, but
+        raise the scores of what lies beside strong ones.
     training_windows : int, default=20_000
         How many windows each network learns from in all, repetitions included. 0 leaves the
         networks untrained.
     contamination : float, default=0.01
-        Share of the training data to lie above the quantile at which the threshold is, in
-        (0, 0.5]; if `sharp`, above half the threshold. Ignored when `threshold` is given.
+        Share of the training data to lie above half the threshold, in (0, 0.5]: normal data drift
+        after training, and need room. Ignored when `threshold` is given.
     threshold : threshold selector, default=None
         An estimator from :mod:`skanomaly.thresholds`. None is
-        ``QuantileThreshold(contamination=contamination)``, with ``factor=2.0`` if `sharp`.
+        ``QuantileThreshold(contamination=contamination, factor=2.0)``.
     random_state : int, RandomState instance or None, default=None
         Determines what the networks learn.
     verbose : int, default=0
@@ -165,8 +167,8 @@ or list of (n_timesteps_i, n_features)
         ("nearest", NearestWindowDetector(**nearest)),
     ]
     shares = _SHARP_SPANS_PER_WINDOW if sharp else _SPANS_PER_WINDOW
-    if threshold is None and sharp:
-        threshold = QuantileThreshold(contamination=contamination, factor=_SHARP_FACTOR)
+    if threshold is None:
+        threshold = QuantileThreshold(contamination=contamination, factor=_ROOM)
     ensemble = ScoreEnsemble(
         members,
         spans=tuple(sorted({max(1, round(size * share)) for share in shares})),
