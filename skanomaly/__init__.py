@@ -23,18 +23,24 @@ _DETECTORS = (
 )
 _COMBINATIONS = ("ScoreEnsemble", "make_detector")
 _SUBPACKAGES = (
+    "dask",
     "datasets",
     "detectors",
     "displays",
     "exceptions",
+    "export",
     "inspection",
     "metrics",
     "model_selection",
+    "persistence",
     "preprocessing",
+    "reports",
+    "streaming",
     "thresholds",
 )
+_FILES = ("load", "save")
 
-__all__ = [*_DETECTORS, *_COMBINATIONS, *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
+__all__ = [*_DETECTORS, *_COMBINATIONS, *_FILES, *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name):
@@ -42,6 +48,8 @@ def __getattr__(name):
         return getattr(importlib.import_module("skanomaly.detectors"), name)
     if name in _COMBINATIONS:
         return getattr(importlib.import_module("skanomaly.model_selection"), name)
+    if name in _FILES:
+        return getattr(importlib.import_module("skanomaly.persistence"), name)
     if name in _SUBPACKAGES:
         return importlib.import_module(f"skanomaly.{name}")
     raise AttributeError(f"module 'skanomaly' has no attribute {name!r}")

@@ -2,6 +2,8 @@
 
 __all__ = [
     "BackendNotFoundError",
+    "FileFormatError",
+    "FileVersionWarning",
     "IdentityWarning",
     "MissingDependencyError",
     "ThresholdWarning",
@@ -15,6 +17,14 @@ class MissingDependencyError(ImportError):
 
 class BackendNotFoundError(MissingDependencyError):
     """Keras has no usable backend: none is installed, or the one chosen is missing or unfit."""
+
+
+class FileFormatError(ValueError):
+    """A file is not one of ours, is damaged or forged, or says what this version cannot read."""
+
+
+class FileVersionWarning(UserWarning):
+    """A file was written by other versions of packages, so that what is in it may act otherwise."""
 
 
 class WindowSizeWarning(UserWarning):

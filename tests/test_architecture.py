@@ -21,14 +21,14 @@ LAYERS = [
     ("architectures", "objectives", "networks", "training", "scoring", "smoothing"),
     ("detectors",),
     ("model_selection", "inspection", "displays"),
-    ("streaming", "persistence", "dask", "export"),
+    ("streaming", "persistence", "dask", "export", "reports"),
     ("cli",),
     ("__main__",),
 ]
 USABLE_ALONE = {"datasets", "preprocessing", "thresholds", "metrics"}
 IMPORT_KERAS = {"_backend", "layers", "architectures", "objectives", "networks", "training"}
 # The command line reports the backend that a detector ran on, which only Keras can tell.
-ASK_FOR_KERAS = IMPORT_KERAS | {"cli"}
+ASK_FOR_KERAS = IMPORT_KERAS | {"cli", "persistence"}
 
 ORDER = [part for row in LAYERS for part in row]
 PLACE = {part: place for place, part in enumerate(ORDER)}

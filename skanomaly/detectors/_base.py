@@ -1,5 +1,6 @@
 """What every detector does once it has an error for each value of X."""
 
+import importlib
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 
@@ -441,6 +442,31 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         sequences = self._check(X)
         total = sum(float(scores.sum()) for scores in self._step_scores(sequences))
         return -total / sequences.n_timesteps
+
+    def save(self, path, *, trusted=()):
+        """Write the detector to a file that :func:`skanomaly.load` reads without running code.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file
+            Where to write; a file of that name is replaced when all is on disk.
+        trusted : sequence of class and function, default=()
+            Your own classes and functions among the parameters, such as a loss. They are to be
+            given in loading too.
+
+        Raises
+        ------
+        TypeError
+            If a parameter can be in no file, such as a callback.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        skanomaly.persistence.save : The same for pipelines and other estimators.
+        """
+        # By name: what uses detectors is below them in the order of imports.
+        importlib.import_module("skanomaly.persistence").save(self, path, trusted=trusted)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
