@@ -422,6 +422,28 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         check_out(out, sequences, of="value")
         return collect(sequences, self._expected(sequences), out)
 
+    def stream(self, **options):
+        """Follow a series whose steps come one by one, or many at once.
+
+        Parameters
+        ----------
+        **options : dict
+            As for :class:`skanomaly.streaming.Stream`, for example ``n_streams=100``.
+
+        Returns
+        -------
+        stream : skanomaly.streaming.Stream
+            Its ``update`` takes new steps and returns their scores and labels.
+
+        Raises
+        ------
+        ValueError
+            If the detector would have to look at steps that are yet to come.
+        """
+        # By name: detectors know nothing of what is built on them.
+        streaming = importlib.import_module("skanomaly.streaming")
+        return streaming.Stream(self, **options)
+
     @_with_docs
     def score(self, X, y=None):
         """Rate the detector on X without labels, for searches that have none.

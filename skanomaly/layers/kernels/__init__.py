@@ -11,7 +11,7 @@ from skanomaly._backend import load_keras
 
 keras = load_keras()
 
-__all__ = ["lstm", "obstacle", "output_loss"]
+__all__ = ["array_obstacle", "lstm", "lstm_of_arrays", "obstacle", "output_loss"]
 
 # The modules of a backend import Numba and the backend, so they are imported only when asked for.
 
@@ -52,6 +52,25 @@ def _obstacle():
     if keras.backend.backend() == "tensorflow":
         return "TensorFlow has none; JAX and PyTorch have"
     return without_numba() or _kernel().obstacle()
+
+
+def array_obstacle():
+    """Say why this process has no kernel for NumPy arrays, which needs no backend.
+
+    Returns
+    -------
+    reason : str or None
+        None where there is one.
+
+    Examples
+    --------
+    >>> from skanomaly.layers.kernels import array_obstacle
+    >>> array_obstacle() is None or isinstance(array_obstacle(), str)
+    True
+    """
+    from skanomaly.layers.kernels._compile import without_numba
+
+    return without_numba()
 
 
 def _check(x, mask, kernel, recurrent, bias, h, c):
@@ -131,6 +150,39 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
     _check(x, mask, kernel, recurrent, bias, h, c)
     return _kernel().lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences)
+
+
+def lstm_of_arrays(x, kernel, recurrent, bias, h, c, return_sequences):
+    """Run an LSTM over all time steps of NumPy arrays, on the CPU whatever the backend.
+
+    For few rows, which a backend takes longer to start on than to compute.
+
+    Parameters
+    ----------
+    x, kernel, recurrent, bias, h, c : ndarray of float32
+        As for :func:`lstm`.
+    return_sequences : bool
+        Whether the states after every step are needed.
+
+    Returns
+    -------
+    hs : ndarray of float32, shape (batch, time, n), or None
+        The state h after each step.
+    h, c : ndarray of float32, shape (batch, n)
+        States after the last step.
+
+    Raises
+    ------
+    RuntimeError
+        If Numba is not installed.
+    ValueError
+        If a shape or a dtype is another: compiled code reads memory without looking.
+    """
+    if reason := array_obstacle():
+        raise RuntimeError(f"This process must have Numba to run the kernel; {reason}")
+    from skanomaly.layers.kernels._arrays import lstm as on_arrays
+
+    return on_arrays(x, kernel, recurrent, bias, h, c, return_sequences)
 
 
 def output_loss(h, x, kernel, bias, counts):
