@@ -58,13 +58,14 @@ plot_formats = [("png", 110)]
 
 
 def write_command_line_help(app):
-    """Write what ``skanomaly detect --help`` prints, so that the page about it cannot rot."""
+    """Write what the commands print for ``--help``, so that the page about them cannot rot."""
     from click import Context
 
-    from skanomaly.cli._detect import detect
+    from skanomaly.cli._group import group
 
-    context = Context(detect, info_name="skanomaly detect", terminal_width=84)
-    write_generated(app, "detect-help.txt", detect.get_help(context))
+    for name, command in group.commands.items():
+        context = Context(command, info_name=f"skanomaly {name}", terminal_width=84)
+        write_generated(app, f"{name}-help.txt", command.get_help(context))
 
 
 def write_changelog(app):

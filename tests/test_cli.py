@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 import skanomaly
 from skanomaly.cli import main
-from skanomaly.cli._detection import _choose_stride
 from skanomaly.cli._group import group
+from skanomaly.cli._pipeline import choose_stride
 
 FAST = ["--architecture", "persistence", "--no-plot"]
 TINY = ["--window-size", "8", "--hidden-units", "2", "--epochs", "1", "--stride", "4"]
@@ -218,7 +218,7 @@ def test_differences_and_no_scaling_change_the_scores(folder):
 def test_stride_grows_with_the_training_part_up_to_a_quarter_of_a_window(
     window_size, n_train, stride
 ):
-    assert _choose_stride(window_size, n_train) == stride
+    assert choose_stride(window_size, n_train) == stride
 
 
 # ------------------------------------------------------------------------------ what is refused
@@ -348,7 +348,7 @@ def test_without_matplotlib_one_line_names_the_extra(folder, capsys, monkeypatch
 
 
 def test_bugs_keep_their_traceback(folder, monkeypatch):
-    monkeypatch.setattr("skanomaly.cli._detection.write_report", lambda *_: 1 / 0)
+    monkeypatch.setattr("skanomaly.cli._detection.write_summary", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         detect("data.csv")
 

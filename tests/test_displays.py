@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skanomaly import PersistenceDetector
 from skanomaly.displays import ScoreDisplay
-from skanomaly.displays._decimation import condense, extreme_rows, time_bins
 from skanomaly.displays._spans import merge_spans
+from skanomaly.displays.decimation import condense, extreme_rows, time_bins
 from skanomaly.exceptions import MissingDependencyError
 from skanomaly.intervals import find_intervals
 from skanomaly.preprocessing import SequenceTransformer

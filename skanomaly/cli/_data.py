@@ -101,7 +101,7 @@ def read_data(path, *, time_column=None, by_row=False, columns=None, label_colum
         keys=frame[[time_column]] if time_column is not None else _row_numbers(values),
         time=time,
         values=values,
-        y=None if label_column is None else _read_labels(frame[label_column]),
+        y=None if label_column is None else read_labels(frame[label_column]),
         train="0.5",
         notes=tuple(notes),
     )
@@ -161,7 +161,7 @@ def _looks_like_labels(column):
     return column.name.lower() in _LABEL_NAMES and (found <= {0, 1} or found <= {-1, 1})
 
 
-def _read_labels(column):
+def read_labels(column):
     """Read true labels as -1 (anomalous) and 1, from 1 and 0 or from -1 and 1."""
     numbers = pd.to_numeric(column, errors="coerce")
     found = set(numbers.unique().tolist())

@@ -14,6 +14,8 @@ from skanomaly.cli._time import is_time_axis, read_dates
 
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
+MODEL_SUFFIXES = (".zip",)
+PAGE_SUFFIXES = (".html",)
 
 _SEPARATORS = ",;\t"
 _ENCODING = "utf-8-sig"

@@ -5,20 +5,37 @@ import warnings
 import click
 
 import skanomaly
-from skanomaly.cli._detect import detect
+from skanomaly.cli._commands import COMMANDS
+from skanomaly.cli._config import read_config
+from skanomaly.cli._options import PATH
 from skanomaly.exceptions import MissingDependencyError
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(skanomaly.__version__, prog_name="skanomaly")
+@click.option(
+    "--config",
+    type=PATH,
+    metavar="PATH",
+    help="TOML file with options: a table for each command, as in [detect] window-size = 128. The "
+    "command line comes before it.",
+)
 @click.pass_context
-def group(context):
-    """Find anomalies in time series with LSTM autoencoders."""
+def group(context, config):
+    """Find anomalies in time series with LSTM autoencoders.
+
+    Results go to files and to standard output, progress and warnings to standard error. Exit
+    status: 0 when all went well, 2 for an error that one line tells, 130 after Ctrl-C; any other is
+    a bug.
+    """
+    if config is not None:
+        context.default_map = read_config(config, group.commands)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-group.add_command(detect)
+for command in COMMANDS:
+    group.add_command(command)
 
 
 def run(argv):

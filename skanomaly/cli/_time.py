@@ -7,7 +7,7 @@ import click
 import numpy as np
 import pandas as pd
 
-TIME_NAMES = ("time", "timestamp", "date", "datetime", "index", "")
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "index", "row", "")
 
 
 def is_time_axis(column):

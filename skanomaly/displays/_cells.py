@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skanomaly.displays._decimation import time_bins
 from skanomaly.displays._palette import MISSING
+from skanomaly.displays.decimation import time_bins
 
 # A column narrower than a pixel would not be seen.
 _MOST_BINS = 700

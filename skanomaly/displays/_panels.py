@@ -6,9 +6,9 @@ x is always the time axis in floats (n_timesteps,), non-decreasing; spans are (n
 import numpy as np
 
 from skanomaly.displays._cells import add_colour_bar, bin_time, draw_cells
-from skanomaly.displays._decimation import condense, extreme_rows
 from skanomaly.displays._palette import DIVERGING, FLAGGED, LINE
 from skanomaly.displays._spans import spans_of, weighted_spans
+from skanomaly.displays.decimation import condense, extreme_rows
 from skanomaly.displays.plotting import add_legend
 
 LAYOUTS = ("overlay", "stacked", "heatmap")

@@ -4,7 +4,6 @@ import numpy as np
 
 from skanomaly.displays._axes import make_axes, positions, set_time_axis
 from skanomaly.displays._cells import add_colour_bar, bin_time
-from skanomaly.displays._decimation import extreme_rows
 from skanomaly.displays._inputs import (
     choose_index,
     finite,
@@ -15,6 +14,7 @@ from skanomaly.displays._inputs import (
     take_series,
 )
 from skanomaly.displays._palette import LINE, MISSING, RECONSTRUCTION, SEQUENTIAL
+from skanomaly.displays.decimation import extreme_rows
 from skanomaly.displays.plotting import add_legend, import_matplotlib
 from skanomaly.sequences import nesting
 

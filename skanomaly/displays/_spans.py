@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skanomaly.displays._decimation import time_bins
+from skanomaly.displays.decimation import time_bins
 from skanomaly.intervals import find_intervals
 
 # A share of the time axis: about a pixel.

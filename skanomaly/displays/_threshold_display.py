@@ -6,11 +6,11 @@ from numbers import Real
 import numpy as np
 
 from skanomaly.displays._axes import make_axes
-from skanomaly.displays._decimation import extreme_rows
 from skanomaly.displays._inputs import check_option
 from skanomaly.displays._labelled import check_some_anomalous, last_step, score_all
 from skanomaly.displays._palette import FLAGGED, LINE, RECONSTRUCTION
 from skanomaly.displays._panels import SCORE_SCALES, choose_score_scale
+from skanomaly.displays.decimation import extreme_rows
 from skanomaly.displays.plotting import add_legend, import_matplotlib
 from skanomaly.metrics import threshold_curve
 
