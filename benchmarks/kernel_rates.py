@@ -60,6 +60,7 @@ def layer(batch, n_steps, n_inputs, units, wants_dx):
     x, kernel = draw(batch, n_steps, n_inputs), draw(1, n_inputs, 4 * units)
     recurrent, bias, h, c = draw(1, units, 4 * units), draw(1, 4 * units), *draw(2, batch, units)
     mask, nothing = np.zeros((0, 0), bool), np.zeros((0, 0, 0), np.float32)
+    drops = [np.zeros((0, 0), np.float32)] * 2
     shapes = _layout.layout(batch, n_steps, units, 1, True)
     gates, cs, scratch = (np.zeros(shape, np.float32) for shape in shapes)
     hs, dhs, last = draw(batch, n_steps, units), draw(batch, n_steps, units), draw(2, batch, units)
@@ -69,11 +70,11 @@ def layer(batch, n_steps, n_inputs, units, wants_dx):
     def work():
         for piece in range(len(scratch)):
             _numba.forward(
-                x, mask, kernel, recurrent, bias, h, c, gates, hs, cs, *last, scratch, piece
+                x, mask, kernel, recurrent, bias, h, c, *drops, gates, hs, cs, *last, scratch, piece
             )
         for piece in range(len(scratch)):
             _numba.backward(
-                x, mask, kernel, recurrent, h, c, gates, hs, cs, dhs, h, c,
+                x, mask, kernel, recurrent, h, c, *drops, gates, hs, cs, dhs, h, c,
                 dx, *last, added, scratch, piece,
             )  # fmt: skip
 

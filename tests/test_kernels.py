@@ -1,5 +1,6 @@
 """The fused kernel against plain loops: values, gradients, threads, processes, interfaces."""
 
+import importlib
 import importlib.util
 import os
 import re
@@ -8,9 +9,10 @@ import sys
 import threading
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from joblib import Parallel, delayed
 
@@ -28,7 +30,7 @@ on_jax = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None or keras.backend.backend() != "jax",
     reason="XLA's interface needs Numba and JAX",
 )
-NONE, NO_MASK = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0), bool)
+NO_MASK, NO_DROPS = np.zeros((0, 0), bool), {"x_drop": None, "h_drop": None}
 
 
 def problem(n_rows, n_steps, n, n_networks=1, masked=False, n_inputs=3, seed=0):
@@ -46,33 +48,50 @@ def problem(n_rows, n_steps, n, n_networks=1, masked=False, n_inputs=3, seed=0):
     return arguments, (draw(batch, n_steps, n), draw(batch, n), draw(batch, n))
 
 
-def run_loops(x, mask, kernel, recurrent, bias, h0, c0, pieces=None, train=True):
+def factors(arguments, which, seed=1):
+    """Draw factors of dropout of what stands in `which`: "x", "h", both or none."""
+    rng = np.random.default_rng(seed)
+    x, h = arguments[0], arguments[5]
+
+    def draw(n):
+        return ((rng.random((len(x), 4 * n)) < 0.7) / 0.7).astype(np.float32)
+
+    sizes = {"x": x.shape[2], "h": h.shape[1]}
+    return {f"{name}_drop": draw(n) if name in which else None for name, n in sizes.items()}
+
+
+def run_loops(x, mask, kernel, recurrent, bias, h0, c0, pieces=None, train=True, drops=NO_DROPS):
     """Run the loops forward over some pieces; return what they write."""
     hs = np.zeros((*x.shape[:2], h0.shape[1]), np.float32)
-    gates, cs, scratch = scraps(x, kernel, h0, train)
+    gates, cs, scratch = scraps(x, kernel, h0, train, drops)
     h, c = np.zeros_like(h0), np.zeros_like(c0)
-    mask = NO_MASK if mask is None else mask
+    read = x, NO_MASK if mask is None else mask, kernel, recurrent, bias, h0, c0
     written = gates, hs, cs, h, c
     for piece in pieces or range(len(scratch)):
-        _numba.forward(x, mask, kernel, recurrent, bias, h0, c0, *written, scratch, piece)
+        _numba.forward(*read, *arrays_of(drops), *written, scratch, piece)
     return written
 
 
-def scraps(x, kernel, h0, train=True):
+def arrays_of(drops):
+    return [np.zeros((0, 0), np.float32) if drop is None else drop for drop in drops.values()]
+
+
+def scraps(x, kernel, h0, train=True, drops=NO_DROPS):
     """Make what is computed in, full of what must not be read."""
-    shapes = _layout.layout(*x.shape[:2], h0.shape[1], len(kernel), train)
+    n_dropped = x.shape[2] if any(drop is not None for drop in drops.values()) else None
+    shapes = _layout.layout(*x.shape[:2], h0.shape[1], len(kernel), train, n_dropped)
     return [np.full(shape, np.nan, np.float32) for shape in shapes]
 
 
-def run_loops_back(arguments, gradients):
+def run_loops_back(arguments, gradients, drops=NO_DROPS):
     x, mask, kernel, recurrent, _, h0, c0 = arguments
-    gates, hs, cs, _, _ = run_loops(*arguments)
-    *_, scratch = scraps(x, kernel, h0)
+    gates, hs, cs, _, _ = run_loops(*arguments, drops=drops)
+    *_, scratch = scraps(x, kernel, h0, drops=drops)
     n_inputs, n = x.shape[2], h0.shape[1]
     added = np.zeros((len(scratch), n_inputs + n + 1, 4 * n), np.float32)
     dx, dh0, dc0 = np.zeros_like(x), np.zeros_like(h0), np.zeros_like(c0)
     mask = NO_MASK if mask is None else mask
-    read = x, mask, kernel, recurrent, h0, c0, gates, hs, cs, *gradients
+    read = x, mask, kernel, recurrent, h0, c0, *arrays_of(drops), gates, hs, cs, *gradients
     for piece in range(len(scratch)):
         _numba.backward(*read, dx, dh0, dc0, added, scratch, piece)
     added = added.reshape(len(kernel), -1, n_inputs + n + 1, 4 * n).sum(axis=1)
@@ -89,45 +108,63 @@ shapes = st.tuples(
 )
 
 
-@settings(max_examples=30)
-@given(shapes, st.integers(0, 99))
-def test_loops_equal_the_reference(shape, seed):
+dropped = st.sampled_from(["", "x", "h", "xh"])
+
+
+@settings(max_examples=40)
+@hypothesis.given(shapes, st.integers(0, 99), dropped)
+def test_loops_equal_the_reference(shape, seed, which):
     arguments, gradients = problem(*shape, seed=seed)
-    hs, cs, _ = _reference.lstm(*arguments)
-    _, hs_said, _, h, c = run_loops(*arguments)
+    drops = factors(arguments, which)
+    hs, cs, _ = _reference.lstm(*arguments, **drops)
+    _, hs_said, _, h, c = run_loops(*arguments, drops=drops)
     np.testing.assert_allclose(hs_said, hs[:, 1:], atol=2e-6)
     np.testing.assert_allclose(c, cs[:, -1], atol=1e-5)
     np.testing.assert_array_equal(h, hs_said[:, -1])
-    _, hs_alone, _, *states = run_loops(*arguments, train=False)
+    _, hs_alone, _, *states = run_loops(*arguments, train=False, drops=drops)
     np.testing.assert_array_equal(hs_alone, hs_said)
     np.testing.assert_array_equal(states, (h, c))
-    gradients_said = run_loops_back(arguments, gradients)
-    true = _reference.lstm_gradients(*arguments, *gradients)
+    gradients_said = run_loops_back(arguments, gradients, drops)
+    true = _reference.lstm_gradients(*arguments, *gradients, **drops)
     for said, gradient in zip(gradients_said, true, strict=True):
         scale = max(1, np.abs(gradient).max())
         np.testing.assert_allclose(said.reshape(gradient.shape), gradient, atol=1e-5 * scale)
 
 
-def test_many_steps_are_computed_as_few_are():
+@pytest.mark.parametrize("which", ["", "xh"])
+def test_many_steps_are_computed_as_few_are(which):
     size = _numba.steps_at_once(2)
     assert size == 32
     arguments, gradients = problem(2, 2 * size + 5, 2, masked=True)
-    true = _reference.lstm_gradients(*arguments, *gradients)
-    for said, gradient in zip(run_loops_back(arguments, gradients), true, strict=True):
+    drops = factors(arguments, which)
+    true = _reference.lstm_gradients(*arguments, *gradients, **drops)
+    for said, gradient in zip(run_loops_back(arguments, gradients, drops), true, strict=True):
         scale = max(1, np.abs(gradient).max())
         np.testing.assert_allclose(said.reshape(gradient.shape), gradient, atol=1e-5 * scale)
 
 
-def test_gradients_of_the_reference_equal_finite_differences():
+@pytest.mark.parametrize("which", ["", "xh"])
+def test_factors_of_one_change_no_bit_of_the_states(which):
+    arguments, _ = problem(21, 5, 6, 2, masked=True)
+    ones = {k: np.ones_like(a) for k, a in factors(arguments, "xh").items()}
+    drops = {k: a if k[0] in which else None for k, a in ones.items()}
+    plain, said = run_loops(*arguments), run_loops(*arguments, drops=drops)
+    for k in (1, 3, 4):  # hs, h, c
+        np.testing.assert_array_equal(said[k], plain[k])
+
+
+@pytest.mark.parametrize("which", ["", "x", "h"])
+def test_gradients_of_the_reference_equal_finite_differences(which):
     arguments, gradients = problem(2, 3, 2, 2, masked=True)
+    drops = factors(arguments, which)
     arguments = [np.float64(a) if a.dtype != bool else a for a in arguments]
 
     def total(*arguments):
-        hs, cs, _ = _reference.lstm(*arguments)
+        hs, cs, _ = _reference.lstm(*arguments, **drops)
         said = hs[:, 1:], hs[:, -1], cs[:, -1]
         return sum((d * value).sum() for d, value in zip(gradients, said, strict=True))
 
-    found = _reference.lstm_gradients(*arguments, *gradients)
+    found = _reference.lstm_gradients(*arguments, *gradients, **drops)
     for k, gradient in zip((0, 2, 3, 4, 5, 6), found, strict=True):
         for place in np.ndindex(gradient.shape):
             sides = []
@@ -138,14 +175,17 @@ def test_gradients_of_the_reference_equal_finite_differences():
             assert gradient[place] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-7)
 
 
+@pytest.mark.parametrize("which", ["", "xh"])
 @pytest.mark.parametrize("n", [3, 8, 17])
-def test_a_row_says_the_same_whatever_rows_are_beside_it(n):
+def test_a_row_says_the_same_whatever_rows_are_beside_it(n, which):
     arguments, _ = problem(23, 4, n)
-    together = run_loops(*arguments)
+    drops = factors(arguments, which)
+    together = run_loops(*arguments, drops=drops)
     x, mask, *weights, h0, c0 = arguments
     for row in (0, 15, 16, 20, 22):
         one_row = [a[row : row + 1] for a in (x, h0, c0)]
-        alone = run_loops(one_row[0], mask, *weights, *one_row[1:])
+        of_row = {k: None if a is None else a[row : row + 1] for k, a in drops.items()}
+        alone = run_loops(one_row[0], mask, *weights, *one_row[1:], drops=of_row)
         for k in (1, 3, 4):  # hs, h, c
             np.testing.assert_array_equal(together[k][row], alone[k][0])
 
@@ -178,18 +218,23 @@ def test_nan_stays_in_its_row():
 # --------------------------------------------------------------------- within JAX and PyTorch
 
 
-def run_kernel(arguments, return_sequences=True):
-    tensors = [None if a is None else keras.ops.convert_to_tensor(a) for a in arguments]
-    said = kernels.lstm(*tensors, return_sequences)
+def tensor(array):
+    return None if array is None else keras.ops.convert_to_tensor(array)
+
+
+def run_kernel(arguments, return_sequences=True, drops=NO_DROPS):
+    drops = {name: tensor(drop) for name, drop in drops.items()}
+    said = kernels.lstm(*map(tensor, arguments), return_sequences, **drops)
     return [None if a is None else keras.ops.convert_to_numpy(a) for a in said]
 
 
-def kernel_gradients(arguments, gradients, return_sequences=True):
-    """Differentiate by all arguments but the mask."""
+def kernel_gradients(arguments, gradients, return_sequences=True, drops=NO_DROPS):
+    """Differentiate by all arguments but the mask and factors of dropout."""
     x, mask, *others = arguments
+    drops = {name: tensor(drop) for name, drop in drops.items()}
 
     def total(x, *others):
-        said = kernels.lstm(x, mask, *others, return_sequences)
+        said = kernels.lstm(x, mask, *others, return_sequences, **drops)
         return sum(
             (d * value).sum() for d, value in zip(gradients, said, strict=True) if value is not None
         )
@@ -207,15 +252,29 @@ def kernel_gradients(arguments, gradients, return_sequences=True):
 
 
 @fused
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 5, 2, True), (40, 7, 6)])
-def test_kernel_of_the_backend_equals_the_reference(shape):
+@pytest.mark.parametrize(
+    ("shape", "which"),
+    [
+        ((1, 1, 1), ""),
+        ((3, 4, 5, 2, True), ""),
+        ((40, 7, 6), ""),
+        ((3, 4, 5, 2, True), "h"),
+        ((19, 7, 2, 1, False, 5), "x"),
+        ((40, 7, 6), "xh"),
+    ],
+)
+def test_kernel_of_the_backend_equals_the_reference(shape, which):
     arguments, gradients = problem(*shape)
+    drops = factors(arguments, which)
     assert kernels.obstacle() is None
-    hs, cs, _ = _reference.lstm(*arguments)
-    for said, true in zip(run_kernel(arguments), (hs[:, 1:], hs[:, -1], cs[:, -1]), strict=True):
-        np.testing.assert_allclose(said, true, atol=1e-5)
-    true = _reference.lstm_gradients(*arguments, *gradients)
-    for said, gradient in zip(kernel_gradients(arguments, gradients), true, strict=True):
+    hs, cs, _ = _reference.lstm(*arguments, **drops)
+    true = hs[:, 1:], hs[:, -1], cs[:, -1]
+    for said, state in zip(run_kernel(arguments, drops=drops), true, strict=True):
+        np.testing.assert_allclose(said, state, atol=1e-5)
+    true = _reference.lstm_gradients(*arguments, *gradients, **drops)
+    for said, gradient in zip(
+        kernel_gradients(arguments, gradients, drops=drops), true, strict=True
+    ):
         np.testing.assert_allclose(said, gradient, atol=2e-5 * np.abs(gradient).max())
 
 
@@ -253,6 +312,23 @@ def test_what_would_be_read_wrongly_is_refused(place, change, message):
     arguments[place] = change(arguments[place])
     with pytest.raises(ValueError, match=message):
         run_kernel(arguments)
+
+
+@fused
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("x_drop", lambda a: a[:, :3], r"x_drop must be of shape \(3, 12\) .* shape \(3, 3\)"),
+        ("h_drop", lambda a: a[:, :4], r"h_drop must be of shape \(3, 16\) .* shape \(3, 4\)"),
+        ("h_drop", lambda a: a[:1], r"h_drop must be of shape \(3, 16\) .* shape \(1, 16\)"),
+        ("h_drop", lambda a: a.astype(np.float16), "h_drop .* dtype float32; .* dtype float16"),
+    ],
+)
+def test_factors_of_dropout_that_would_be_read_wrongly_are_refused(name, change, message):
+    arguments, _ = problem(3, 5, 4)
+    drops = factors(arguments, "xh")
+    with pytest.raises(ValueError, match=message):
+        run_kernel(arguments, drops=drops | {name: change(drops[name])})
 
 
 def large_result():
@@ -413,6 +489,56 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(monkeypatch):
 
     assert _compile._cached(njit, lambda x: x + 1)(1) == 2
     assert asked == [True, False]
+
+
+CALLEE = """
+from skanomaly.layers.kernels._compile import compiled
+
+@compiled
+def factor():
+    return {}
+"""
+CALLER = """
+import callee_of_a_test
+from callee_of_a_test import factor
+from skanomaly.layers.kernels._compile import compiled, digest_of
+
+def make(digest):
+    @compiled
+    def double():
+        _ = digest
+        return 2 * factor()
+
+    return double
+
+double = make(digest_of(callee_of_a_test))
+"""
+
+
+@fused
+def test_a_kept_function_is_compiled_anew_when_one_of_another_file_changes(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "caller_of_a_test.py").write_text(CALLER)
+    said, loaded = [], []
+    for factor in (3, 3, 50):
+        (tmp_path / "callee_of_a_test.py").write_text(CALLEE.format(factor))
+        for name in ("caller_of_a_test", "callee_of_a_test"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        double = importlib.import_module("caller_of_a_test").double
+        said.append(double())
+        loaded.append(sum(double.stats.cache_hits.values()))
+    assert said == [6, 6, 100]
+    assert loaded == [0, 1, 0]
+
+
+@pytest.mark.parametrize("function", ["forward_piece", "backward_piece", "output_loss_piece"])
+def test_what_xla_calls_keeps_the_digest_of_the_loops(function):
+    from skanomaly.layers.kernels import _numba_output, _pieces
+
+    kept = [cell.cell_contents for cell in getattr(_pieces, function).__closure__]
+    assert kept == [_compile.digest_of(_numba, _numba_output)]
 
 
 @pytest.mark.parametrize("installed", [True, False])

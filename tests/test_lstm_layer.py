@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from tiny import TINY
 
 from skanomaly import LSTMAutoencoder, networks
 from skanomaly._backend import load_keras
@@ -69,13 +70,48 @@ def trained(layer, masked):
     return model.get_weights()
 
 
+DROPPED = {
+    "inputs": {"dropout": 0.3},
+    "states": {"recurrent_dropout": 0.4},
+    "both": {"dropout": 0.3, "recurrent_dropout": 0.4},
+    "all": {"dropout": 1.0, "recurrent_dropout": 1.0},
+}
+
+
 @fused
 @pytest.mark.parametrize("masked", [False, True])
-def test_training_equals_that_of_keras(masked):
-    layers = both(return_sequences=True, return_state=True, dropout=0.3, seed=1)
+@pytest.mark.parametrize("options", DROPPED.values(), ids=DROPPED)
+def test_training_equals_that_of_keras(masked, options):
+    options = {"go_backwards": masked, **options}
+    layers = both(return_sequences=True, return_state=True, seed=1, **options)
     ours, theirs = (trained(layer, masked) for layer in layers)
+    assert layers[0].kernel_used == "fused"
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)
+
+
+@fused
+def test_dropout_goes_on_as_in_keras_from_the_states_given():
+    ours, theirs = both(return_state=True, dropout=0.2, recurrent_dropout=0.4, seed=1)
+    for _ in range(2):  # each call draws anew
+        said = [
+            arrays(layer(X, mask=MASK, initial_state=STATE, training=True))
+            for layer in (ours, theirs)
+        ]
+        for mine, other in zip(*said, strict=True):
+            np.testing.assert_allclose(mine, other, atol=3e-6)
+        np.testing.assert_array_equal(said[0][1][0], STATE[0][0])  # a row without steps
+
+
+@fused
+def test_nothing_is_dropped_but_in_training():
+    ours, theirs = both(dropout=0.3, recurrent_dropout=0.4, seed=1)
+    plain, _ = both()
+    plain.set_weights(ours.get_weights()[:3])
+    said = arrays(ours(X))[0]
+    np.testing.assert_allclose(said, arrays(theirs(X))[0], atol=3e-6)
+    np.testing.assert_array_equal(said, arrays(plain(X))[0])
+    assert not np.allclose(said, arrays(ours(X, training=True))[0], atol=1e-2)
 
 
 @fused
@@ -146,7 +182,6 @@ def test_config_is_that_of_keras_and_the_kernel():
         ({"activation": "relu"}, "activation must be tanh"),
         ({"recurrent_activation": "hard_sigmoid"}, "recurrent_activation must be sigmoid"),
         ({"unroll": True}, "unroll must be False"),
-        ({"recurrent_dropout": 0.2}, "recurrent_dropout must be 0"),
         ({"dtype": "float16", "recurrent_initializer": "zeros"}, "dtype must be float32"),
     ],
 )
@@ -206,6 +241,24 @@ def test_an_ensemble_says_the_same_with_both_kernels(monkeypatch, masked):
 
 
 @fused
+def test_an_ensemble_drops_the_same_with_both_kernels(monkeypatch):
+    x, mask = rng.normal(size=(6, STEPS, N)).astype(np.float32), rng.random((6, STEPS)) < 0.6
+    weights, said = None, []
+    for obstacle in (None, "not wanted"):
+        layer = EnsembleLSTM(3, 4, dropout=0.2, recurrent_dropout=0.4, return_sequences=True)
+        layer.build(x.shape)
+        trainable = layer.trainable_variables
+        weights = weights or [rng.normal(size=w.shape) for w in trainable]
+        for variable, value in zip(trainable, weights, strict=True):
+            variable.assign(value)
+        monkeypatch.setattr(kernels, "obstacle", lambda obstacle=obstacle: obstacle)
+        said.append([arrays(layer(x, mask=mask, training=on))[0] for on in (True, True, False)])
+    for mine, other in zip(*said, strict=True):
+        np.testing.assert_allclose(mine, other, atol=3e-6)
+    assert not np.allclose(said[0][0], said[0][1], atol=1e-2)
+
+
+@fused
 def test_an_ensemble_without_rows_says_nothing():
     layer = EnsembleLSTM(3, 4)
     layer.build((6, STEPS, N))
@@ -221,13 +274,13 @@ def no_models_kept():
 
 
 @fused
-@pytest.mark.parametrize("n_estimators", [1, 2])
-def test_a_detector_learns_the_same_with_both_kernels(
-    monkeypatch, no_models_kept, series, n_estimators
-):
-    detector = Seq2SeqLSTMAutoencoder(
-        window_size=8, hidden_units=3, max_epochs=2, n_estimators=n_estimators, random_state=0
-    )
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"n_estimators": 2}, {"dropout": 0.2, "recurrent_dropout": 0.2}],
+    ids=["one network", "an ensemble", "dropout"],
+)
+def test_a_detector_learns_the_same_with_both_kernels(monkeypatch, no_models_kept, series, options):
+    detector = Seq2SeqLSTMAutoencoder(**TINY, **options)
     scores = detector.fit(series).score_samples(series)
     networks._idle.clear()
     monkeypatch.setattr(kernels, "obstacle", lambda: "not wanted")
@@ -236,7 +289,7 @@ def test_a_detector_learns_the_same_with_both_kernels(
 
 @fused
 def test_detectors_run_the_fused_kernel(no_models_kept, series):
-    detector = LSTMAutoencoder(window_size=8, hidden_units=3, max_epochs=1, random_state=0)
+    detector = LSTMAutoencoder(**TINY, recurrent_dropout=0.2)
     detector.fit(series)
     (models,) = networks._idle.values()
     layers = [layer for layer in models[0].model.layers if isinstance(layer, LSTM)]

@@ -11,7 +11,7 @@ from tiny import DETERMINISTIC, TINY
 from skanomaly import LSTMAutoencoder, networks
 from skanomaly._backend import load_keras
 from skanomaly.layers import OutputLoss, kernels
-from skanomaly.layers.kernels import _layout, _numba, _reference
+from skanomaly.layers.kernels import _layout, _numba_output, _reference
 
 pytestmark = pytest.mark.contract
 keras = load_keras()
@@ -43,7 +43,7 @@ def run_loops(h, x, kernel, bias, counts, train=True):
     dh = np.full_like(h, np.nan) if train else NONE
     written = dh, losses, d_bias, d_weights, scratch
     for piece in range(n_pieces):
-        _numba.output_loss(h, x, weights, bias[None], counts, *written, piece)
+        _numba_output.output_loss(h, x, weights, bias[None], counts, *written, piece)
     d_kernel = d_weights.sum(axis=0)
     gradients = dh, d_kernel if wide else d_kernel.T, d_bias.sum(axis=0)
     return [part / x.size for part in (losses.sum(), *gradients)]

@@ -294,16 +294,17 @@ class EnsembleLSTM(keras.layers.RNN):
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Run over all time steps, with the fused kernel where that is possible."""
-        cell = self.cell
+        cell, factors = self.cell, None
+        if training and self.recurrent_dropout:
+            factors = _dropped(initial_state[0], self.recurrent_dropout, self.seed_generator)
         if choose_kernel("auto", find_obstacles(self, sequences)) == "fused":
             weights = [cell.kernel, cell.recurrent_kernel, cell.bias]
-            return run_fused(sequences, mask, weights, initial_state, layer=self)
+            # All gates read the same.
+            by_gate = None if factors is None else keras.ops.tile(factors, (1, 4))
+            return run_fused(sequences, mask, weights, initial_state, layer=self, h_drop=by_gate)
         # All time steps meet the kernel at once, outside the loop.
         projected = _affine(sequences, cell.kernel, cell.bias)
-        if training and self.recurrent_dropout:
-            cell.recurrent_factors = _dropped(
-                initial_state[0], self.recurrent_dropout, self.seed_generator
-            )
+        cell.recurrent_factors = factors
         result = super().inner_loop(projected, initial_state, mask, training)
         cell.recurrent_factors = None  # a tensor of this call alone
         return result

@@ -62,7 +62,6 @@ def find_obstacles(layer, sequences, further=()):
     """
     wrong = [
         ("unroll must be False", layer.unroll),
-        ("recurrent_dropout must be 0", layer.recurrent_dropout > 0),
         ("dtype must be float32", layer.compute_dtype != "float32"),
         ("there must be rows and time steps", 0 in sequences.shape),
         *further,
@@ -71,7 +70,7 @@ def find_obstacles(layer, sequences, further=()):
     return reasons or [reason for reason in [kernels.obstacle()] if reason]
 
 
-def run_fused(x, mask, weights, state, *, layer):
+def run_fused(x, mask, weights, state, *, layer, x_drop=None, h_drop=None):
     """Run the fused kernel and arrange what it says as the inner loop of a Keras layer does.
 
     Parameters
@@ -87,6 +86,8 @@ def run_fused(x, mask, weights, state, *, layer):
         The states before the first step.
     layer : keras.layers.RNN
         Says whether to go backwards, what to return, and what stands at steps that do not exist.
+    x_drop, h_drop : tensor or None
+        Factors of dropout by gate; see :func:`skanomaly.layers.kernels.lstm`.
 
     Returns
     -------
@@ -102,7 +103,9 @@ def run_fused(x, mask, weights, state, *, layer):
         x = ops.flip(x, axis=1)
         mask = None if mask is None else ops.flip(mask, axis=1)
     weights = [ops.convert_to_tensor(weight) for weight in weights]
-    hs, h, c = kernels.lstm(x, mask, *weights, *state, layer.return_sequences)
+    hs, h, c = kernels.lstm(
+        x, mask, *weights, *state, layer.return_sequences, x_drop=x_drop, h_drop=h_drop
+    )
     outputs = ops.expand_dims(h, 1) if hs is None else hs
     told = _steps_with_output(mask, layer)
     if told is not None:
@@ -139,8 +142,8 @@ class LSTM(keras.layers.LSTM):
     kernel : {"auto", "fused", "keras"}, default="auto"
         "fused" runs all time steps in one call of compiled code. It needs the package Numba (``pip
         install 'skanomaly[fast]'``), JAX or PyTorch on a CPU, float32, tanh and sigmoid as
-        activations, and neither unrolling nor recurrent dropout; otherwise it raises. "keras" runs
-        what keras.layers.LSTM does. "auto" is "fused" where that is possible, else "keras".
+        activations, and no unrolling; otherwise it raises. "keras" runs what keras.layers.LSTM
+        does. "auto" is "fused" where that is possible, else "keras".
 
     Attributes
     ----------
@@ -156,8 +159,8 @@ class LSTM(keras.layers.LSTM):
 
     Notes
     -----
-    Dropout draws what keras.layers.LSTM draws. The two kernels differ by rounding, about 1e-6
-    of the outputs.
+    Dropout and recurrent dropout draw what keras.layers.LSTM draws. The two kernels differ by
+    rounding, about 1e-6 of the outputs.
 
     Examples
     --------
@@ -188,16 +191,24 @@ class LSTM(keras.layers.LSTM):
         self.kernel_used = choose_kernel(self.kernel, list(self.obstacles))
         if self.kernel_used == "keras":
             return super().inner_loop(sequences, initial_state, mask, training)
-        if training and self.dropout:
+        drops = {}
+        # As in Keras, a share of 1 drops nothing.
+        if training and 0 < self.dropout < 1:
             factors = self.cell.get_dropout_mask(sequences[:, 0])
-            sequences = sequences * keras.ops.expand_dims(factors, 1)
+            if isinstance(factors, list):  # one for each gate, as of recurrent dropout
+                drops["x_drop"] = keras.ops.concatenate(factors, axis=-1)
+            else:
+                sequences = sequences * keras.ops.expand_dims(factors, 1)
+        if training and 0 < self.recurrent_dropout < 1:
+            factors = self.cell.get_recurrent_dropout_mask(initial_state[0])
+            drops["h_drop"] = keras.ops.concatenate(factors, axis=-1)
         bias = self.cell.bias if self.use_bias else keras.ops.zeros(4 * self.units, "float32")
         weights = self.cell.kernel, self.cell.recurrent_kernel, bias
         weights = [keras.ops.expand_dims(weight, 0) for weight in weights]
-        return run_fused(sequences, mask, weights, initial_state, layer=self)
+        return run_fused(sequences, mask, weights, initial_state, layer=self, **drops)
 
     def _obstacles(self, sequences, mask):
-        cell, activations = self.cell, keras.activations
+        activations = keras.activations
         own = [
             ("activation must be tanh", self.activation is not activations.tanh),
             (
@@ -205,7 +216,6 @@ class LSTM(keras.layers.LSTM):
                 self.recurrent_activation is not activations.sigmoid,
             ),
             ("use_cudnn must not be True", self.use_cudnn is True),
-            ("implementation must be 2", cell.implementation != 2),
             (
                 "the mask must have one value per row and step",
                 mask is not None and mask.ndim != 2,

@@ -39,7 +39,7 @@ def obstacle():
     True
     """
     with _registering:
-        return _obstacle()
+        return _obstacle() or _undivided()
 
 
 _registering = threading.Lock()  # XLA refuses a second registration, as of another thread
@@ -52,6 +52,23 @@ def _obstacle():
     if keras.backend.backend() == "tensorflow":
         return "TensorFlow has none; JAX and PyTorch have"
     return without_numba() or _kernel().obstacle()
+
+
+def _undivided():
+    """Say why the kernel cannot run in the way that Keras divides work now, or return None."""
+    distribution = keras.distribution.distribution()
+    if distribution is None or keras.backend.backend() != "jax":
+        return None
+    if not isinstance(distribution, keras.distribution.DataParallel):
+        return (
+            "the distribution of Keras must be DataParallel or None; it is "
+            f"{type(distribution).__name__}"
+        )
+    import jax
+
+    if not hasattr(jax, "shard_map"):
+        return f"JAX must be newer to divide the kernel among devices; it is {jax.__version__}"
+    return None
 
 
 def array_obstacle():
@@ -73,7 +90,7 @@ def array_obstacle():
     return without_numba()
 
 
-def _check(x, mask, kernel, recurrent, bias, h, c):
+def _check(x, mask, kernel, recurrent, bias, h, c, x_drop=None, h_drop=None):
     """Refuse what the loops would read wrongly; of traced tensors too, whose shapes are known."""
     dims = [len(tensor.shape) for tensor in (x, kernel, recurrent)]
     if dims != [3, 3, 3]:
@@ -92,10 +109,10 @@ def _check(x, mask, kernel, recurrent, bias, h, c):
         "bias": (bias, (n_networks, 4 * n), "float32"),
         "h": (h, (batch, n), "float32"),
         "c": (c, (batch, n), "float32"),
+        "x_drop": (x_drop, (batch, 4 * n_inputs), "float32"),
+        "h_drop": (h_drop, (batch, 4 * n), "float32"),
     }
-    if mask is None:
-        del tensors["mask"]
-    _refuse_others(tensors)
+    _refuse_others({name: told for name, told in tensors.items() if told[0] is not None})
 
 
 def _refuse_others(tensors):
@@ -109,7 +126,7 @@ def _refuse_others(tensors):
             )
 
 
-def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
+def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences, *, x_drop=None, h_drop=None):
     """Run an LSTM over all time steps, differentiably, with the kernel of the backend.
 
     Rows of several networks lie network after network; each network has its own weights. The gates
@@ -131,6 +148,11 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
         States before the first step.
     return_sequences : bool
         Whether the states after every step are needed.
+    x_drop : tensor of float32, shape (batch, 4 * n_inputs), or None
+        Factors of the inputs: those of the input gate, then those of the others in their order.
+        They are the same at all steps, as dropout draws them, and get no gradient.
+    h_drop : tensor of float32, shape (batch, 4 * n), or None
+        Factors of the state h that the gates read, likewise: of recurrent dropout.
 
     Returns
     -------
@@ -148,8 +170,9 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
     """
     if reason := obstacle():
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
-    _check(x, mask, kernel, recurrent, bias, h, c)
-    return _kernel().lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences)
+    _check(x, mask, kernel, recurrent, bias, h, c, x_drop, h_drop)
+    arguments = x, mask, kernel, recurrent, bias, h, c
+    return _kernel().lstm(*arguments, return_sequences, x_drop, h_drop)
 
 
 def lstm_of_arrays(x, kernel, recurrent, bias, h, c, return_sequences):

@@ -10,6 +10,7 @@ from skanomaly.layers.kernels._numba import forward
 __all__ = ["lstm"]
 
 _NO_MASK = np.zeros((0, 0), dtype=bool)
+_NO_DROP = np.zeros((0, 0), dtype=np.float32)
 _NOTHING = np.zeros((0, 0, 0), dtype=np.float32)
 # A call for one step would take a third of its time to find the same shapes again.
 _layout = functools.lru_cache(maxsize=64)(layout)
@@ -27,7 +28,8 @@ def lstm(x, kernel, recurrent, bias, h, c, return_sequences):
     h_last, c_last = np.empty((batch, n), np.float32), np.empty((batch, n), np.float32)
     for piece in range(len(gates)):
         forward(
-            arrays[0], _NO_MASK, *arrays[1:], gates, hs, cs, h_last, c_last, scratch, piece
+            arrays[0], _NO_MASK, *arrays[1:], _NO_DROP, _NO_DROP,
+            gates, hs, cs, h_last, c_last, scratch, piece,
         )  # fmt: skip
     return (hs if return_sequences else None), h_last, c_last
 

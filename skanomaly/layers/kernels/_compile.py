@@ -1,6 +1,8 @@
 """Numba's decorators with the options used here; without Numba, functions stay as they are."""
 
 import functools
+import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +24,7 @@ __all__ = [
     "apart",
     "carray",
     "compiled",
+    "digest_of",
     "inlined",
     "numba",
     "pointer",
@@ -43,6 +46,17 @@ def without_numba():
     return None
 
 
+def digest_of(*modules):
+    """Give a number that changes with the files of modules, for compiled functions that call them.
+
+    Numba's cache compares what a function keeps of a function around it: one that stands in such a
+    function, and reads the number, is compiled anew once the number is another.
+    """
+    files = [Path(module.__file__) for module in modules]
+    # Within an archive there are no files, and nothing that could change.
+    return zlib.crc32(b"".join(file.read_bytes() for file in files if file.is_file()))
+
+
 def _cached(decorator, function, *args, **options):
     try:
         return decorator(*args, cache=True, **options)(function)
@@ -54,7 +68,8 @@ def compiled(function):
     """Compile at the first call, and keep the machine code on disk where a folder can be written.
 
     Numba's cache notices changes of the file of a function alone, not of functions that it calls
-    in other files: a compiled function must not call one of another file.
+    in other files: a compiled function that calls one of another file must keep its
+    :func:`digest_of`.
     """
     return function if numba is None else _cached(numba.njit, function, **_OPTIONS)
 

@@ -1,21 +1,28 @@
-"""The kernel within JAX: traced, compiled and differentiated like any other function."""
+"""The kernel within JAX: traced, compiled and differentiated like any other function.
+
+Where Keras divides batches among devices, each device runs the kernel on its own rows.
+"""
 
 import functools
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
+from skanomaly._backend import load_keras
 from skanomaly.layers.kernels._layout import layout, output_layout
-from skanomaly.layers.kernels._numba import backward_piece, forward_piece, output_loss_piece
+from skanomaly.layers.kernels._pieces import backward_piece, forward_piece, output_loss_piece
 from skanomaly.layers.kernels._xla import Handler
+
+keras = load_keras()
 
 __all__ = ["lstm", "obstacle", "output_loss"]
 
 _FORWARD, _BACKWARD = "skanomaly_lstm_forward", "skanomaly_lstm_backward"
 _OUTPUT_LOSS = "skanomaly_output_loss"
 _HANDLERS = (
-    (_FORWARD, forward_piece, 13),
-    (_BACKWARD, backward_piece, 17),
+    (_FORWARD, forward_piece, 15),
+    (_BACKWARD, backward_piece, 19),
     (_OUTPUT_LOSS, output_loss_piece, 10),
 )
 
@@ -32,12 +39,58 @@ def obstacle():
     return None
 
 
-def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences):
+def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences, x_drop, h_drop):
     """Run an LSTM over all time steps; see :func:`skanomaly.layers.kernels.lstm`."""
     if mask is None:
         mask = jnp.zeros((0, 0), bool)
-    hs, h, c = _lstm(return_sequences, x, mask, kernel, recurrent, bias, h, c)
+    x_drop, h_drop = (jnp.zeros((0, 0)) if drop is None else drop for drop in (x_drop, h_drop))
+    arguments = x, mask, kernel, recurrent, bias, h, c, x_drop, h_drop
+    n_networks = len(kernel)
+    run = functools.partial(_lstm, return_sequences)
+    mesh = _mesh(len(x) // n_networks)
+    if mesh is not None:
+        run = _on_own_rows(run, *mesh, n_networks, arguments, return_sequences)
+    hs, h, c = run(*arguments)
     return (hs if return_sequences else None), h, c
+
+
+def _mesh(n_rows):
+    """Return the mesh of devices that share so many rows and the name of its axis, or None."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return None
+    mesh, axis = distribution.device_mesh.backend_mesh, distribution.batch_dim_name
+    # Rows that do not divide stay together: Keras makes some up to learn the shapes of outputs.
+    return None if n_rows % mesh.shape[axis] else (mesh, axis)
+
+
+def _on_own_rows(run, mesh, axis, n_networks, arguments, return_sequences):
+    """Make each device run an LSTM on its rows of every network; rows lie network after network."""
+    rows, all_of_it = PartitionSpec(None, axis), PartitionSpec()
+    weights = (2, 3, 4)  # places of kernel, recurrent and bias; what is absent has no elements
+    given = tuple(
+        all_of_it if i in weights or not argument.size else rows
+        for i, argument in enumerate(arguments)
+    )
+    said = (rows if return_sequences else all_of_it, rows, rows)
+
+    def fold(array, spec):
+        return array.reshape(-1, *array.shape[2:]) if spec is rows else array
+
+    def unfold(array, spec):
+        return array.reshape(n_networks, -1, *array.shape[1:]) if spec is rows else array
+
+    def of_device(*arguments):
+        results = run(*map(fold, arguments, given))
+        return tuple(map(unfold, results, said))
+
+    divided = _divide(of_device, mesh, given, said)
+    return lambda *arguments: map(fold, divided(*map(unfold, arguments, given)), said)
+
+
+def _divide(function, mesh, given, said):
+    """Run a function on the share of each device; outputs are not checked to be the same."""
+    return jax.shard_map(function, mesh=mesh, in_specs=given, out_specs=said, check_vma=False)
 
 
 def _floats(*shape):
@@ -51,10 +104,15 @@ def _call(name, results):
     return jax.ffi.ffi_call(name, results, vmap_method="sequential")
 
 
-def _forward(x, mask, kernel, recurrent, bias, h, c, *, train, return_sequences):
+def _n_dropped(x, x_drop, h_drop):
+    return x.shape[2] if x_drop.size or h_drop.size else None
+
+
+def _forward(x, mask, kernel, recurrent, bias, h, c, x_drop, h_drop, *, train, return_sequences):
     batch, n_steps, _ = x.shape
     n_networks, n, _ = recurrent.shape
-    gates, cs, scratch = layout(batch, n_steps, n, n_networks, train)
+    n_dropped = _n_dropped(x, x_drop, h_drop)
+    gates, cs, scratch = layout(batch, n_steps, n, n_networks, train, n_dropped)
     results = (
         _floats(*gates),
         _floats(*((batch, n_steps, n) if train or return_sequences else _NOTHING)),
@@ -63,7 +121,7 @@ def _forward(x, mask, kernel, recurrent, bias, h, c, *, train, return_sequences)
         _floats(batch, n),
         _floats(*scratch),
     )
-    return _call(_FORWARD, results)(x, mask, kernel, recurrent, bias, h, c)
+    return _call(_FORWARD, results)(x, mask, kernel, recurrent, bias, h, c, x_drop, h_drop)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -76,14 +134,14 @@ def _remember(return_sequences, *arguments):
     values = [argument.value for argument in arguments]
     gates, hs, cs, h, c, _ = _forward(*values, train=True, return_sequences=True)
     said = hs if return_sequences else jnp.zeros(_NOTHING, jnp.float32)
-    x, mask, kernel, recurrent, _, h0, c0 = values
+    x, mask, kernel, recurrent, _, h0, c0, *drops = values
     # What says whether x needs a gradient must be a structure, not a value.
     needed = () if arguments[0].perturbed else None
-    return (said, h, c), (needed, (x, mask, kernel, recurrent, h0, c0, gates, hs, cs))
+    return (said, h, c), (needed, (x, mask, kernel, recurrent, h0, c0, *drops, gates, hs, cs))
 
 
 def _differentiate(return_sequences, remembered, gradients):
-    needed, (x, mask, kernel, recurrent, h0, c0, *written) = remembered
+    needed, (x, mask, kernel, recurrent, h0, c0, x_drop, h_drop, *written) = remembered
     dhs, dh, dc = gradients
     if isinstance(dhs, jax.custom_derivatives.SymbolicZero):
         dhs = jnp.zeros(_NOTHING, jnp.float32)
@@ -94,7 +152,7 @@ def _differentiate(return_sequences, remembered, gradients):
     n_networks, n_inputs, width = kernel.shape
     n = width // 4
     states = _floats(*h0.shape)
-    *_, scratch = layout(*x.shape[:2], n, n_networks, True)
+    *_, scratch = layout(*x.shape[:2], n, n_networks, True, _n_dropped(x, x_drop, h_drop))
     results = (
         _floats(*(x.shape if needed is not None else _NOTHING)),
         states,
@@ -103,7 +161,7 @@ def _differentiate(return_sequences, remembered, gradients):
         _floats(*scratch),
     )
     dx, dh0, dc0, added, _ = _call(_BACKWARD, results)(
-        x, mask, kernel, recurrent, h0, c0, *written, dhs, dh, dc
+        x, mask, kernel, recurrent, h0, c0, x_drop, h_drop, *written, dhs, dh, dc
     )
     added = added.reshape(n_networks, -1, n_inputs + n + 1, width).sum(axis=1)
     d_kernel, d_recurrent, d_bias = jnp.split(added, (n_inputs, n_inputs + n), axis=1)
@@ -115,6 +173,8 @@ def _differentiate(return_sequences, remembered, gradients):
         d_bias[:, 0],
         dh0,
         dc0,
+        None,
+        None,
     )
 
 
@@ -123,7 +183,17 @@ _lstm.defvjp(_remember, _differentiate, symbolic_zeros=True)
 
 def output_loss(h, x, kernel, bias, counts):
     """Compare outputs with x; see :func:`skanomaly.layers.kernels.output_loss`."""
-    return _output_loss(h, x, kernel, bias, counts)
+    mesh = _mesh(len(x))
+    if mesh is None:
+        return _output_loss(h, x, kernel, bias, counts)
+    rows, all_of_it = PartitionSpec(mesh[1]), PartitionSpec()
+    losses = _divide(
+        lambda *arguments: _output_loss(*arguments)[None],
+        mesh[0],
+        (rows, rows, all_of_it, all_of_it, rows),
+        rows,
+    )
+    return losses(h, x, kernel, bias, counts).mean()  # shares are of one size
 
 
 @jax.custom_vjp

@@ -10,21 +10,19 @@ neither the other rows of a batch nor threads change a result. Several networks 
 once: rows then lie one network after the other, and weights have a leading axis of networks. Absent
 arrays have no elements.
 
-All that is compiled here calls nothing compiled elsewhere: Numba's cache would not notice changes.
+All that is compiled here calls nothing compiled elsewhere: Numba's cache would not notice changes;
+:func:`._compile.digest_of` is for the files that call this one.
+
+Dropout multiplies what each gate reads, inputs or states h, by factors of its own that stay the
+same at all steps of a row. They are known to the caller: here they are arrays like others.
 """
 
 import numpy as np
 
-from skanomaly.layers.kernels._compile import apart, carray, compiled, inlined, pointer, summing
+from skanomaly.layers.kernels._compile import apart, compiled, inlined, summing
 
-__all__ = [
-    "backward",
-    "backward_piece",
-    "forward",
-    "forward_piece",
-    "output_loss",
-    "output_loss_piece",
-]
+__all__ = ["backward", "forward"]
+
 # Rows whose steps are computed together: enough to hide the latency of one, and few enough for
 # their gates to stay in the fastest cache.
 ROWS = 16
@@ -258,13 +256,82 @@ def _stands(mask, row, t):
     return mask.size > 0 and not mask[row, t]
 
 
+# ------------------------------------------------------------------------------------- dropout
+
+
+@apart
+def _add_scaled(target, source, factors):
+    """Add (k, 4 * n), what reads or makes each gate scaled by its own factors (4 * k)."""
+    k, n = len(target), target.shape[1] // 4
+    for row in range(k):
+        for gate in range(4):
+            factor = factors[gate * k + row]
+            for j in range(gate * n, gate * n + n):
+                target[row, j] += factor * source[row, j]
+
+
+@compiled
+def _block(spare, k, width):
+    """Make zeros (k, width) of the spare memory."""
+    block = spare[: k * width].reshape(k, width)
+    block[:] = _ZERO
+    return block
+
+
+@compiled
+def _scaled(spare, weights, factors):
+    """Give weights (k, 4 * n) that do to a row what `weights` do once it is dropped."""
+    block = _block(spare, *weights.shape)
+    _add_scaled(block, weights, factors)
+    return block
+
+
+@compiled
+def _split_gates(spare, weights):
+    """Copy weights (n, 4 * n) to spare memory, gate after gate; give what is left of it."""
+    n = len(weights)
+    for gate in range(4):
+        for k in range(n):
+            place = (gate * n + k) * n
+            _copy(spare[place : place + n], weights[k, gate * n : gate * n + n])
+    return spare[4 * n * n :]
+
+
+@apart
+def _add_product_by_gate(out, t, h, part, h_drop, first, n_rows, split):
+    """Add the product of the dropped states (rows, n) and the split weights, as _add_product."""
+    rows, n = h.shape
+    for gate in range(4):
+        for r in range(rows):
+            row = first + min(r, n_rows - 1)
+            for j in range(n):
+                part[r, j] = h[r, j] * h_drop[row, gate * n + j]
+        weights = split[gate * n * n : (gate + 1) * n * n].reshape(n, n)
+        _add_product(out.reshape(rows, -1, n), 4 * t + gate, part, weights)
+
+
+@apart
+def _add_product_of_rows_by_gate(out, a, t, part, h_drop, first, n_rows, split):
+    """Add the gradient by the states (rows, n) of what the function before computed."""
+    rows, n = out.shape
+    for gate in range(4):
+        part[:] = _ZERO
+        weights = split[gate * n * n : (gate + 1) * n * n].reshape(n, n)
+        _add_product_of_rows(part, a.reshape(rows, -1, n), 4 * t + gate, weights)
+        for r in range(rows):
+            row = first + min(r, n_rows - 1)
+            for j in range(n):
+                out[r, j] += part[r, j] * h_drop[row, gate * n + j]
+
+
 # ------------------------------------------------------------------------------------- forward
 
 
 @compiled
 def forward(
-    x, mask, kernel, recurrent, bias, h0, c0, gates, hs, cs, h_last, c_last, scratch, piece
-):
+    x, mask, kernel, recurrent, bias, h0, c0, x_drop, h_drop,
+    gates, hs, cs, h_last, c_last, scratch, piece,
+):  # fmt: skip
     """Compute the rows of a piece over all time steps.
 
     Parameters
@@ -279,6 +346,8 @@ def forward(
         Weights of the state h.
     bias, h0, c0 : ndarray of float32, shapes (n_networks, 4 * n), (batch, n) and (batch, n)
         Biases of the gates, and states before the first step.
+    x_drop, h_drop : ndarray of float32, (batch, 4 * n_inputs) and (batch, 4 * n), or (0, 0)
+        Factors of what each gate reads, gate after gate: of the inputs, and of the states h.
     gates : ndarray of float32, shape (n_pieces, rows, any)
         Written: the activated gates of the rows of each piece, step by step, for
         :func:`backward`; or, where there is room for a block of steps alone, the last block.
@@ -297,7 +366,10 @@ def forward(
     h, end = _cut(scratch[piece], 0, rows, n)
     c, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
-    scale = scratch[piece, end : end + 4 * n]
+    scale, spare = scratch[piece, end : end + 4 * n], scratch[piece, end + 4 * n :]
+    split = spare
+    if h_drop.size:
+        spare = _split_gates(split, recurrent[network])
     piece_gates = gates[piece].reshape(rows, -1, 4 * n)
     scale[:] = _HALF
     scale[2 * n : 3 * n] = _ONE
@@ -311,10 +383,15 @@ def forward(
             for t in range(n_now):
                 _copy(sums[t], bias[network])
             if r < n_rows:
-                inputs = x[first + r, start : start + n_now]
-                _add_product(sums.reshape(n_now, 1, 4 * n), 0, inputs, kernel[network])
+                inputs, weights = x[first + r, start : start + n_now], kernel[network]
+                if x_drop.size:
+                    weights = _scaled(spare, weights, x_drop[first + r])
+                _add_product(sums.reshape(n_now, 1, 4 * n), 0, inputs, weights)
         for t in range(n_now):
-            _add_product(piece_gates, kept + t, h, recurrent[network])
+            if h_drop.size:
+                _add_product_by_gate(piece_gates, kept + t, h, tanh_c, h_drop, first, n_rows, split)
+            else:
+                _add_product(piece_gates, kept + t, h, recurrent[network])
             _activate(piece_gates, kept + t, scale)
             c_next = cs[piece, kept + t].reshape(rows, n)
             _next_c(c_next, c, piece_gates, kept + t, mask, first, n_rows, start + t)
@@ -360,14 +437,14 @@ def _next_h(h, tanh_c, gates, at, hs, mask, first, n_rows, t):
 
 @compiled
 def backward(
-    x, mask, kernel, recurrent, h0, c0, gates, hs, cs, dhs, dh_last, dc_last,
+    x, mask, kernel, recurrent, h0, c0, x_drop, h_drop, gates, hs, cs, dhs, dh_last, dc_last,
     dx, dh0, dc0, d_weights, scratch, piece,
 ):  # fmt: skip
     """Compute the gradients of the rows of a piece, from the last time step to the first.
 
     Parameters
     ----------
-    x, mask, kernel, recurrent, h0, c0, gates, hs, cs, scratch, piece
+    x, mask, kernel, recurrent, h0, c0, x_drop, h_drop, gates, hs, cs, scratch, piece
         As in :func:`forward`, with all steps kept.
     dhs : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
         Gradient by the state h after each step.
@@ -380,7 +457,7 @@ def backward(
         the bias, one below the other.
     """
     network, first, n_rows = _rows_of_piece(piece, x.shape[0], kernel.shape[0])
-    rows, n, n_inputs = gates.shape[1], h0.shape[1], x.shape[2]
+    rows, n = gates.shape[1], h0.shape[1]
     n_steps, size = x.shape[1], steps_at_once(n)
     d_sums, end = _cut(scratch[piece], 0, rows, 4 * n * (size + 1))
     d_sums = d_sums.reshape(rows, -1, 4 * n)
@@ -389,6 +466,9 @@ def backward(
     dc, end = _cut(scratch[piece], end, rows, n)
     c_first, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
+    split = spare = scratch[piece, end:]
+    if h_drop.size:
+        spare = _split_gates(split, recurrent[network])
     _load_states(dh, dh_last, first, n_rows)
     _load_states(dc, dc_last, first, n_rows)
     _load_states(c_first, c0, first, n_rows)
@@ -403,19 +483,41 @@ def backward(
                 d_sums, t - start, piece_gates, c_before, tanh_c, dh, dc, dhs,
                 mask, first, n_rows, t,
             )  # fmt: skip
-            _add_product_of_rows(dh, d_sums, t - start, recurrent[network])
+            if h_drop.size:
+                _add_product_of_rows_by_gate(
+                    dh, d_sums, t - start, tanh_c, h_drop, first, n_rows, split
+                )
+            else:
+                _add_product_of_rows(dh, d_sums, t - start, recurrent[network])
         for r in range(n_rows):
             row, d = first + r, d_sums[r, :n_now]
-            _add_product_over_rows(added[:n_inputs], x[row, start : start + n_now], d)
-            _add_states_over_rows(added[n_inputs:-1], hs, h0, d, row, start, n_now)
-            for t in range(n_now):
-                _add(added[-1], d[t])
+            _add_by_weights(added, x, hs, h0, x_drop, h_drop, d, row, start, spare)
             if dx.size:
+                weights = kernel[network]
+                if x_drop.size:
+                    weights = _scaled(spare, weights, x_drop[row])
                 part = dx[row, start : start + n_now]
                 part[:] = _ZERO
-                _add_product_of_rows(part, d.reshape(n_now, 1, 4 * n), 0, kernel[network])
+                _add_product_of_rows(part, d.reshape(n_now, 1, 4 * n), 0, weights)
     _store_states(dh0, dh, first, n_rows)
     _store_states(dc0, dc, first, n_rows)
+
+
+@compiled
+def _add_by_weights(added, x, hs, h0, x_drop, h_drop, d, row, start, spare):
+    """Add what some steps of a row contribute to the gradients of the weights, from d on."""
+    n_now, n_inputs, n = len(d), x.shape[2], h0.shape[1]
+    of_x, of_h = added[:n_inputs], added[n_inputs:-1]
+    part = _block(spare, n_inputs, 4 * n) if x_drop.size else of_x
+    _add_product_over_rows(part, x[row, start : start + n_now], d)
+    if x_drop.size:
+        _add_scaled(of_x, part, x_drop[row])
+    part = _block(spare, n, 4 * n) if h_drop.size else of_h
+    _add_states_over_rows(part, hs, h0, d, row, start, n_now)
+    if h_drop.size:
+        _add_scaled(of_h, part, h_drop[row])
+    for t in range(n_now):
+        _add(added[-1], d[t])
 
 
 @compiled
@@ -464,137 +566,3 @@ def _step_back(d_sums, at, gates, c_before, tanh_c, dh, dc, dhs, mask, first, n_
                 f, d = gates[r, t, n + j], dc[r, j]
                 d_sums[r, at, n + j] = d * c_before[r, j] * f * (_ONE - f)
                 dc[r, j] = d * f
-
-
-# ------------------------------------------------------------------- output layer and its loss
-
-# Steps whose outputs are computed together.
-OUTPUTS_AT_ONCE = 32
-
-
-@compiled
-def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scratch, piece):
-    """Compare the outputs of a dense layer with x, for the rows of a piece.
-
-    Outputs never leave the first-level cache: errors and gradients are taken where they are made.
-
-    Parameters
-    ----------
-    h : ndarray of float32, shape (batch, time, n)
-        What the layer reads.
-    x : ndarray of float32, shape (batch, time, n_outputs)
-        What it should say.
-    weights : ndarray of float32, shape (1, n, n_outputs) or (1, n_outputs, n)
-        Its weights, transposed where n_outputs is below n, as inner loops are long then.
-    bias, counts : ndarray of float32, shapes (1, n_outputs) and (batch, time)
-        Its biases, and how much each step counts.
-    dh : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
-        Written: the gradient by h; without elements no gradient is computed.
-    losses, d_bias, d_weights : ndarray of float32, (n_pieces, 1), (n_pieces, ...) as bias, weights
-        Written, of each piece: the sum of the squared errors, times what their steps count, and
-        what it adds to the gradients.
-    scratch, piece
-        As in :func:`forward`.
-    """
-    _, first, n_rows = _rows_of_piece(piece, h.shape[0], 1)
-    n_steps, n, n_outputs = h.shape[1], h.shape[2], x.shape[2]
-    block = scratch[piece].reshape(OUTPUTS_AT_ONCE, n_outputs)
-    d_weights[piece, :] = _ZERO
-    d_bias[piece, :] = _ZERO
-    total = 0.0
-    for row in range(first, first + n_rows):
-        for start in range(0, n_steps, OUTPUTS_AT_ONCE):
-            n_now = min(OUTPUTS_AT_ONCE, n_steps - start)
-            read, said = h[row, start : start + n_now], block[:n_now]
-            for t in range(n_now):
-                _copy(said[t], bias[0])
-            if n_outputs >= n:
-                _add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights[0])
-            else:
-                _add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights[0])
-            for t in range(n_now):
-                total += _compare(said[t], x[row, start + t], counts[row, start + t])
-            if not dh.size:
-                continue
-            for t in range(n_now):
-                _add(d_bias[piece], said[t])
-            part = dh[row, start : start + n_now]
-            part[:] = _ZERO
-            if n_outputs >= n:
-                _add_product_over_rows(d_weights[piece], read, said)
-                _add_product_of_rows(part, said.reshape(n_now, 1, n_outputs), 0, weights[0])
-            else:
-                _add_product_over_rows(d_weights[piece], said, read)
-                _add_product(part.reshape(n_now, 1, n), 0, said, weights[0])
-    losses[piece, 0] = total
-
-
-@summing
-def _compare(said, x, count):
-    """Return the loss of a step, and turn what was said into the gradient by it."""
-    total = _ZERO
-    for j in range(x.size):
-        error = said[j] - x[j]
-        total += error * error
-        said[j] = (count + count) * error
-    return count * total
-
-
-# ---------------------------------------------------------------------------- pieces of a batch
-
-# A table of int64 words tells where arrays are: of each the address and three sizes.
-WORDS_PER_ARRAY = 4
-
-
-@inlined
-def _words(table, k):
-    return carray(pointer(table + 8 * WORDS_PER_ARRAY * k), WORDS_PER_ARRAY, np.int64)
-
-
-@inlined
-def _floats(table, k):
-    words = _words(table, k)
-    return carray(pointer(words[0]), (words[1], words[2], words[3]), np.float32)
-
-
-@inlined
-def _rows_of_floats(table, k):
-    words = _words(table, k)
-    return carray(pointer(words[0]), (words[1], words[2]), np.float32)
-
-
-@inlined
-def _mask(table, k):
-    words = _words(table, k)
-    return carray(pointer(words[0]), (words[1], words[2]), np.bool_)
-
-
-def forward_piece(table, piece):
-    """Call :func:`forward` on arrays in a table at an address, in the order of its arguments."""
-    forward(
-        _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
-        _rows_of_floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6),
-        _floats(table, 7), _floats(table, 8), _floats(table, 9),
-        _rows_of_floats(table, 10), _rows_of_floats(table, 11), _rows_of_floats(table, 12), piece,
-    )  # fmt: skip
-
-
-def backward_piece(table, piece):
-    """Call :func:`backward` on arrays in a table at an address, in the order of its arguments."""
-    backward(
-        _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
-        _rows_of_floats(table, 4), _rows_of_floats(table, 5), _floats(table, 6),
-        _floats(table, 7), _floats(table, 8), _floats(table, 9),
-        _rows_of_floats(table, 10), _rows_of_floats(table, 11), _floats(table, 12),
-        _rows_of_floats(table, 13), _rows_of_floats(table, 14), _floats(table, 15),
-        _rows_of_floats(table, 16), piece,
-    )  # fmt: skip
-
-
-def output_loss_piece(table, piece):
-    """Call :func:`output_loss` on arrays in a table at an address, as above."""
-    output_loss(
-        _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
-        _rows_of_floats(table, 4), _floats(table, 5), _rows_of_floats(table, 6),
-        _rows_of_floats(table, 7), _floats(table, 8), _rows_of_floats(table, 9), piece,
-    )  # fmt: skip

@@ -21,7 +21,35 @@ def _exists(mask, row, t):
     return mask is None or mask[row, t]
 
 
-def lstm(x, mask, kernel, recurrent, bias, h0, c0):
+def _by_gate(values, factors):
+    """Scale values (k) by factors (4 * k) or None: what each gate reads, (4, k)."""
+    return values * (np.ones((4, 1)) if factors is None else np.reshape(factors, (4, -1)))
+
+
+def _product(read, weights):
+    """Multiply what each gate reads (4, k) by its columns of the weights (k, 4 * n)."""
+    by_gate = zip(read, np.split(weights, 4, axis=1), strict=True)
+    return np.concatenate([one @ columns for one, columns in by_gate])
+
+
+def _product_back(d_sums, weights, factors):
+    """Give the gradient by the values (k) that each gate reads scaled."""
+    by_gate = zip(np.split(d_sums, 4), np.split(weights, 4, axis=1), strict=True)
+    d_read = np.array([columns @ d for d, columns in by_gate])
+    return (d_read if factors is None else d_read * np.reshape(factors, (4, -1))).sum(axis=0)
+
+
+def _outer(read, d_sums):
+    """Give the gradient by the weights (k, 4 * n)."""
+    by_gate = zip(read, np.split(d_sums, 4), strict=True)
+    return np.concatenate([np.outer(one, d) for one, d in by_gate], axis=1)
+
+
+def _of_row(factors, row):
+    return None if factors is None else np.float64(factors[row])
+
+
+def lstm(x, mask, kernel, recurrent, bias, h0, c0, x_drop=None, h_drop=None):
     """Run over all time steps; arguments as for :func:`skanomaly.layers.kernels.lstm`.
 
     Returns
@@ -39,15 +67,19 @@ def lstm(x, mask, kernel, recurrent, bias, h0, c0):
     hs[:, 0], cs[:, 0] = h0, c0
     for row in range(batch):
         network = row * len(kernel) // batch
+        of_x, of_h = _of_row(x_drop, row), _of_row(h_drop, row)
         for t in range(n_steps):
             hs[row, t + 1], cs[row, t + 1] = hs[row, t], cs[row, t]
             if _exists(mask, row, t):
-                sums = x[row, t] @ kernel[network] + hs[row, t] @ recurrent[network] + bias[network]
+                sums = _product(_by_gate(x[row, t], of_x), kernel[network]) + bias[network]
+                sums += _product(_by_gate(hs[row, t], of_h), recurrent[network])
                 gates[row, t], hs[row, t + 1], cs[row, t + 1] = _step(sums, cs[row, t])
     return hs, cs, gates
 
 
-def lstm_gradients(x, mask, kernel, recurrent, bias, h0, c0, dhs, dh_last, dc_last):
+def lstm_gradients(
+    x, mask, kernel, recurrent, bias, h0, c0, dhs, dh_last, dc_last, x_drop=None, h_drop=None
+):
     """Compute the gradients of sum(hs * dhs) + sum(h * dh_last) + sum(c * dc_last).
 
     Returns
@@ -55,12 +87,13 @@ def lstm_gradients(x, mask, kernel, recurrent, bias, h0, c0, dhs, dh_last, dc_la
     dx, d_kernel, d_recurrent, d_bias, dh0, dc0 : ndarray of float64
         Gradients by the arguments of the same names, and their shapes.
     """
-    hs, cs, gates = lstm(x, mask, kernel, recurrent, bias, h0, c0)
+    hs, cs, gates = lstm(x, mask, kernel, recurrent, bias, h0, c0, x_drop, h_drop)
     x, kernel, recurrent = map(np.float64, (x, kernel, recurrent))
     dx, d_kernel, d_recurrent, d_bias = map(np.zeros_like, (x, kernel, recurrent, np.float64(bias)))
     dh0, dc0 = np.array(dh_last, float), np.array(dc_last, float)
     for row in range(len(x)):
         network = row * len(kernel) // len(x)
+        of_x, of_h = _of_row(x_drop, row), _of_row(h_drop, row)
         for t in reversed(range(x.shape[1])):
             dh0[row] += dhs[row, t]
             if not _exists(mask, row, t):
@@ -76,10 +109,11 @@ def lstm_gradients(x, mask, kernel, recurrent, bias, h0, c0, dhs, dh_last, dc_la
                     dh0[row] * tanh_c * o * (1 - o),
                 ]
             )
-            d_kernel[network] += np.outer(x[row, t], d_sums)
-            d_recurrent[network] += np.outer(hs[row, t], d_sums)
+            d_kernel[network] += _outer(_by_gate(x[row, t], of_x), d_sums)
+            d_recurrent[network] += _outer(_by_gate(hs[row, t], of_h), d_sums)
             d_bias[network] += d_sums
-            dx[row, t], dh0[row] = kernel[network] @ d_sums, recurrent[network] @ d_sums
+            dx[row, t] = _product_back(d_sums, kernel[network], of_x)
+            dh0[row] = _product_back(d_sums, recurrent[network], of_h)
             dc0[row] = dc * f
     return dx, d_kernel, d_recurrent, d_bias, dh0, dc0
 

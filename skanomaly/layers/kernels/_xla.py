@@ -23,7 +23,7 @@ from skanomaly.layers.kernels._compile import (
     numba,
     pointer,
 )
-from skanomaly.layers.kernels._numba import WORDS_PER_ARRAY
+from skanomaly.layers.kernels._pieces import WORDS_PER_ARRAY
 
 __all__ = ["Handler", "unfit_interface"]
 

@@ -1,0 +1,103 @@
+"""The output layer and its loss as Numba loops, for some rows of a batch; see :mod:`._numba`.
+
+What is compiled here calls what is compiled there: it stands within a function that gives it a
+number to keep, see :func:`._compile.digest_of`.
+"""
+
+import numpy as np
+
+from skanomaly.layers.kernels import _numba
+from skanomaly.layers.kernels._compile import compiled, digest_of, summing
+from skanomaly.layers.kernels._numba import (
+    _add,
+    _add_product,
+    _add_product_of_rows,
+    _add_product_over_rows,
+    _copy,
+    _rows_of_piece,
+)
+
+__all__ = ["OUTPUTS_AT_ONCE", "output_loss"]
+
+# Steps whose outputs are computed together.
+OUTPUTS_AT_ONCE = 32
+_ZERO = np.float32(0.0)
+
+
+@summing
+def _compare(said, x, count):
+    """Return the loss of a step, and turn what was said into the gradient by it."""
+    total = _ZERO
+    for j in range(x.size):
+        error = said[j] - x[j]
+        total += error * error
+        said[j] = (count + count) * error
+    return count * total
+
+
+def _loops(digest):
+    """Make the loops, to be compiled anew where `digest` is another."""
+
+    @compiled
+    def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scratch, piece):
+        """Compare the outputs of a dense layer with x, for the rows of a piece.
+
+        Outputs never leave the first-level cache: errors and gradients are taken where they are
+        made.
+
+        Parameters
+        ----------
+        h : ndarray of float32, shape (batch, time, n)
+            What the layer reads.
+        x : ndarray of float32, shape (batch, time, n_outputs)
+            What it should say.
+        weights : ndarray of float32, shape (1, n, n_outputs) or (1, n_outputs, n)
+            Its weights, transposed where n_outputs is below n, as inner loops are long then.
+        bias, counts : ndarray of float32, shapes (1, n_outputs) and (batch, time)
+            Its biases, and how much each step counts.
+        dh : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
+            Written: the gradient by h; without elements no gradient is computed.
+        losses, d_bias, d_weights : ndarray of float32, shape (n_pieces, ...)
+            Written, of each piece: the sum of the squared errors, times what their steps count; and
+            what it adds to the gradients. The shapes are (n_pieces, 1), and those of bias and
+            weights.
+        scratch, piece
+            As in :func:`._numba.forward`.
+        """
+        _ = digest
+        _, first, n_rows = _rows_of_piece(piece, h.shape[0], 1)
+        n_steps, n, n_outputs = h.shape[1], h.shape[2], x.shape[2]
+        block = scratch[piece].reshape(OUTPUTS_AT_ONCE, n_outputs)
+        d_weights[piece, :] = _ZERO
+        d_bias[piece, :] = _ZERO
+        total = 0.0
+        for row in range(first, first + n_rows):
+            for start in range(0, n_steps, OUTPUTS_AT_ONCE):
+                n_now = min(OUTPUTS_AT_ONCE, n_steps - start)
+                read, said = h[row, start : start + n_now], block[:n_now]
+                for t in range(n_now):
+                    _copy(said[t], bias[0])
+                if n_outputs >= n:
+                    _add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights[0])
+                else:
+                    _add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights[0])
+                for t in range(n_now):
+                    total += _compare(said[t], x[row, start + t], counts[row, start + t])
+                if not dh.size:
+                    continue
+                for t in range(n_now):
+                    _add(d_bias[piece], said[t])
+                part = dh[row, start : start + n_now]
+                part[:] = _ZERO
+                if n_outputs >= n:
+                    _add_product_over_rows(d_weights[piece], read, said)
+                    _add_product_of_rows(part, said.reshape(n_now, 1, n_outputs), 0, weights[0])
+                else:
+                    _add_product_over_rows(d_weights[piece], said, read)
+                    _add_product(part.reshape(n_now, 1, n), 0, said, weights[0])
+        losses[piece, 0] = total
+
+    return output_loss
+
+
+output_loss = _loops(digest_of(_numba))

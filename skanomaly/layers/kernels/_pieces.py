@@ -1,0 +1,81 @@
+"""The loops as C functions of two words, which XLA's threads call: a table of arrays, and a piece.
+
+A table of int64 words tells where arrays are: of each the address and three sizes.
+"""
+
+import numpy as np
+
+from skanomaly.layers.kernels import _numba, _numba_output
+from skanomaly.layers.kernels._compile import carray, digest_of, inlined, pointer
+from skanomaly.layers.kernels._numba import backward, forward
+from skanomaly.layers.kernels._numba_output import output_loss
+
+__all__ = ["WORDS_PER_ARRAY", "backward_piece", "forward_piece", "output_loss_piece"]
+
+WORDS_PER_ARRAY = 4
+
+
+@inlined
+def _words(table, k):
+    return carray(pointer(table + 8 * WORDS_PER_ARRAY * k), WORDS_PER_ARRAY, np.int64)
+
+
+@inlined
+def _floats(table, k):
+    words = _words(table, k)
+    return carray(pointer(words[0]), (words[1], words[2], words[3]), np.float32)
+
+
+@inlined
+def _rows_of_floats(table, k):
+    words = _words(table, k)
+    return carray(pointer(words[0]), (words[1], words[2]), np.float32)
+
+
+@inlined
+def _mask(table, k):
+    words = _words(table, k)
+    return carray(pointer(words[0]), (words[1], words[2]), np.bool_)
+
+
+def _pieces(digest):
+    """Make the functions, to be compiled anew where `digest` is another."""
+
+    def forward_piece(table, piece):
+        """Call :func:`forward` on arrays in a table, in the order of its arguments."""
+        _ = digest
+        forward(
+            _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
+            _rows_of_floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6),
+            _rows_of_floats(table, 7), _rows_of_floats(table, 8),
+            _floats(table, 9), _floats(table, 10), _floats(table, 11),
+            _rows_of_floats(table, 12), _rows_of_floats(table, 13), _rows_of_floats(table, 14),
+            piece,
+        )  # fmt: skip
+
+    def backward_piece(table, piece):
+        """Call :func:`backward` on arrays in a table, likewise."""
+        _ = digest
+        backward(
+            _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
+            _rows_of_floats(table, 4), _rows_of_floats(table, 5),
+            _rows_of_floats(table, 6), _rows_of_floats(table, 7),
+            _floats(table, 8), _floats(table, 9), _floats(table, 10), _floats(table, 11),
+            _rows_of_floats(table, 12), _rows_of_floats(table, 13), _floats(table, 14),
+            _rows_of_floats(table, 15), _rows_of_floats(table, 16), _floats(table, 17),
+            _rows_of_floats(table, 18), piece,
+        )  # fmt: skip
+
+    def output_loss_piece(table, piece):
+        """Call :func:`output_loss` on arrays in a table, likewise."""
+        _ = digest
+        output_loss(
+            _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
+            _rows_of_floats(table, 4), _floats(table, 5), _rows_of_floats(table, 6),
+            _rows_of_floats(table, 7), _floats(table, 8), _rows_of_floats(table, 9), piece,
+        )  # fmt: skip
+
+    return forward_piece, backward_piece, output_loss_piece
+
+
+forward_piece, backward_piece, output_loss_piece = _pieces(digest_of(_numba, _numba_output))
