@@ -38,11 +38,14 @@ class WindowBatches:
         Most windows per batch.
     limit : int or None, default=None
         Most windows per epoch.
+    multiple_of : int, default=1
+        Of what the number of rows of a batch is a multiple; which windows it holds stays the same.
     """
 
-    def __init__(self, windows, batch_size, limit=None):
+    def __init__(self, windows, batch_size, limit=None, multiple_of=1):
         self.windows = windows
         self.batch_size = batch_size
+        self._n_rows = round_up(batch_size, multiple_of)
         self._n = len(windows) if limit is None else min(limit, len(windows))
         self._in_memory = isinstance(windows.sequences.values, np.ndarray)
         self.shuffle(None)
@@ -52,8 +55,8 @@ class WindowBatches:
 
     @property
     def shape(self):
-        """Return the shape of the largest batch: (batch_size, window_size, n_features)."""
-        return self.batch_size, self.windows.window_size, self.windows.sequences.n_features
+        """Return the shape of every batch: (n_rows, window_size, n_features)."""
+        return self._n_rows, self.windows.window_size, self.windows.sequences.n_features
 
     def shuffle(self, seed):
         """Set the order by a numpy.random.SeedSequence; None is the order of the windows."""
@@ -75,7 +78,7 @@ class WindowBatches:
         return run, max(1, most // run)
 
     def gather(self, index):
-        """Read a batch: x (batch_size, window_size, n_features), mask, how many are windows.
+        """Read a batch: x (n_rows, window_size, n_features), mask, how many are windows.
 
         Rows beyond those are zero, and their mask False.
         """
@@ -83,9 +86,9 @@ class WindowBatches:
         first, stop = index * self._n // n_batches, (index + 1) * self._n // n_batches
         positions = np.arange(first, stop)
         if self._in_memory:
-            x, mask = self.windows.gather(self._numbers(first, stop), n_rows=self.batch_size)
+            x, mask = self.windows.gather(self._numbers(first, stop), n_rows=self._n_rows)
         else:
-            x, mask = _fill_up(*self._from_shelves(positions), self.batch_size)
+            x, mask = _fill_up(*self._from_shelves(positions), self._n_rows)
         return x, mask, len(positions)
 
     def _numbers(self, first, stop):
@@ -123,10 +126,13 @@ class SeriesBatches:
         Series per batch.
     limit : int or None, default=None
         Most series per epoch, drawn in whole batches.
+    multiple_of : int, default=1
+        Of what the number of rows of a batch is a multiple; which series it holds stays the same.
     """
 
-    def __init__(self, windows, batch_size, limit=None):
+    def __init__(self, windows, batch_size, limit=None, multiple_of=1):
         self.windows = windows
+        self._multiple_of = multiple_of
         self._sizes = bucket_sizes(windows.locate(np.arange(len(windows)))[1])
         sizes, counts = np.unique(self._sizes, return_counts=True)
         capped = limit is not None and limit < len(windows)
@@ -149,8 +155,9 @@ class SeriesBatches:
     @property
     def shape(self):
         """Return the shape of the largest batch: (n_rows, size, n_features)."""
-        size, n_rows = max(self._rows.items(), key=np.prod)
-        return int(n_rows), int(size), self.windows.sequences.n_features
+        size, rows = max(self._rows.items(), key=np.prod)
+        n_rows = round_up(int(rows), self._multiple_of)
+        return n_rows, int(size), self.windows.sequences.n_features
 
     def shuffle(self, seed):
         """Set the order by a numpy.random.SeedSequence; None goes from short to long."""
@@ -173,8 +180,14 @@ class SeriesBatches:
         """Read a batch: x (n_rows, size, n_features), mask, how many are series."""
         chosen = self._batches[index]
         size = self._sizes[chosen[0]]
-        x, mask = self.windows.gather(chosen, int(size), self._rows[size])
+        n_rows = round_up(self._rows[size], self._multiple_of)
+        x, mask = self.windows.gather(chosen, int(size), n_rows)
         return x, mask, len(chosen)
+
+
+def round_up(number, multiple_of):
+    """Return the next multiple of an int: round_up(5, 2) is 6."""
+    return -(-number // multiple_of) * multiple_of
 
 
 def bucket_sizes(lengths):

@@ -17,7 +17,17 @@ from skanomaly.objectives import is_squared_error, objective
 
 keras = load_keras()
 
-__all__ = ["Compiled", "Network", "Pace", "Recipe", "build", "compiled", "initial_weights"]
+__all__ = [
+    "Compiled",
+    "Network",
+    "Pace",
+    "Recipe",
+    "build",
+    "compiled",
+    "find_devices",
+    "initial_weights",
+    "spread",
+]
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,61 @@ def _orthogonal(shape, random_state):
     return (q * np.sign(np.diag(r))).T
 
 
+# ------------------------------------------------------------------------------------ devices
+
+
+def find_devices(distribution):
+    """Name the devices that share each batch of training; none where one device trains alone.
+
+    Parameters
+    ----------
+    distribution : {None, "data_parallel"}
+        What the detector was asked for.
+
+    Returns
+    -------
+    devices : tuple of str
+        Two or more local devices of JAX, as Keras names them, or nothing.
+
+    Raises
+    ------
+    ValueError
+        If devices are to share the work on another backend than JAX.
+    """
+    if distribution is None:
+        return ()
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "distribution must be None unless Keras runs on JAX, for on other backends it cannot "
+            f"divide batches among devices; got {distribution!r} on the backend "
+            f"{keras.backend.backend()!r}. Start a new process with KERAS_BACKEND=jax, or leave "
+            "distribution out."
+        )
+    import jax
+
+    devices = tuple(f"{device.platform}:{device.id}" for device in jax.local_devices())
+    return devices if len(devices) > 1 else ()
+
+
+@contextmanager
+def spread(devices):
+    """Let Keras divide batches among devices, or let one device work where there are none.
+
+    Keras keeps this setting for each thread; the one that was there before does not matter inside,
+    and is set again at the end.
+    """
+    setting = keras.distribution
+    chosen = None
+    if devices:
+        chosen = setting.DataParallel(devices=list(devices), auto_shard_dataset=False)
+    before = setting.distribution()
+    setting.set_distribution(chosen)
+    try:
+        yield
+    finally:
+        setting.set_distribution(before)
+
+
 # ---------------------------------------------------------------------------- compiled models
 
 
@@ -195,7 +260,11 @@ class Compiled:
         # As predict_on_batch, but without its bookkeeping, which takes longer than a small network.
         import jax
 
-        return jax.jit(lambda *args: self.model.stateless_call(*args, training=False)[0])
+        def said(*args):
+            with spread(()):  # while it is traced
+                return self.model.stateless_call(*args, training=False)[0]
+
+        return jax.jit(said)
 
     def seed(self, seed):
         """Set the state of every generator that layers draw random numbers from."""
@@ -211,10 +280,12 @@ _process = None  # the number of the process that has models
 
 
 @contextmanager
-def compiled(network, recipe, pace=None):
+def compiled(network, recipe, pace=None, devices=()):
     """Lend a compiled model; nobody else has it until the end of the block.
 
-    `pace` says how training goes; where it does not matter, None spares a model.
+    `pace` says how training goes; where it does not matter, None spares a model. `devices` are
+    those that hold its weights, as from :func:`find_devices`; training is to be done within
+    :func:`spread` of them.
 
     Compiling costs seconds on JAX and TensorFlow and memory that neither gives back, so models
     are kept for the next fit of the same shape. One in use is never shared: two threads in one
@@ -227,6 +298,7 @@ def compiled(network, recipe, pace=None):
         _content(recipe.loss),
         recipe.weight_decay,
         recipe.gaps,
+        devices,
     )
     key = content, pace
     with _lock:
@@ -236,7 +308,9 @@ def compiled(network, recipe, pace=None):
         lent = waiting.pop() if waiting else None
         if waiting == []:
             del _idle[key]
-    lent = lent or _compile(network, recipe, key[1])
+    if lent is None:
+        with spread(devices):
+            lent = _compile(network, recipe, key[1])
     yield lent
     with _lock:
         _idle.setdefault(key, []).append(lent)

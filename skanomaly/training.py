@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from skanomaly._backend import load_keras
 from skanomaly.batches import SeriesBatches, WindowBatches, bucket_sizes
-from skanomaly.networks import Pace, build, compiled, initial_weights
+from skanomaly.networks import Pace, build, compiled, find_devices, initial_weights, spread
 from skanomaly.windows import fill_gaps
 
 keras = load_keras()
@@ -21,6 +21,7 @@ __all__ = [
     "EarlyStopping",
     "State",
     "build_model",
+    "find_devices",
     "new_state",
     "reconstruct",
     "reconstruct_series",
@@ -90,11 +91,13 @@ def train(
     early_stopping=None,
     callbacks=(),
     verbose=0,
+    devices=(),
 ):
     """Train for up to `max_epochs` more epochs.
 
     Order and noise of an epoch depend on `seed` and its number alone, so that n epochs in one call
-    equal n calls of one epoch.
+    equal n calls of one epoch. With `devices`, as from :func:`find_devices`, each of them computes
+    its share of every batch.
 
     Returns
     -------
@@ -102,12 +105,14 @@ def train(
         A new one; the given one is left as it was.
     """
     epochs = state.n_epochs + max_epochs
-    feeder = _Feeder(_batches(windows, batch_size, max_windows_per_epoch), network, recipe)
+    batches = _batches(windows, batch_size, max_windows_per_epoch, devices)
+    feeder = _Feeder(batches, network, recipe)
     feeders = [feeder]
     pace = _KeepPace(feeder)
     # Callbacks of the user are called after every batch.
     together = _BATCHES_AT_ONCE if pace.every >= _MOST_WAITING and not callbacks else 1
-    with _quiet_torch(), compiled(network, recipe, Pace(together, bool(callbacks))) as lent:
+    pace_of_model = Pace(together, bool(callbacks))
+    with _quiet_torch(), compiled(network, recipe, pace_of_model, devices) as lent:
         feeder.loss_inside = lent.loss_inside
         lent.reset(state.weights, learning_rate, state.optimizer)
         loop = [_EachEpoch(feeders, lent, seed)]
@@ -115,7 +120,8 @@ def train(
             loop.append(pace)
         validation = None
         if early_stopping is not None:
-            validation = _Feeder(_batches(early_stopping.windows, batch_size), network, recipe)
+            batches = _batches(early_stopping.windows, batch_size, None, devices)
+            validation = _Feeder(batches, network, recipe)
             validation.weigh_all()
             validation.loss_inside = lent.loss_inside
             feeders.append(validation)
@@ -131,15 +137,16 @@ def train(
             )
         if verbose:
             loop.append(_Progress(epochs))
-        history = lent.trainer.fit(
-            feeder,
-            validation_data=validation,
-            initial_epoch=state.n_epochs,
-            epochs=epochs,
-            callbacks=[*loop, *copy.deepcopy(list(callbacks))],
-            shuffle=False,
-            verbose=0,
-        )
+        with spread(devices):
+            history = lent.trainer.fit(
+                feeder,
+                validation_data=validation,
+                initial_epoch=state.n_epochs,
+                epochs=epochs,
+                callbacks=[*loop, *copy.deepcopy(list(callbacks))],
+                shuffle=False,
+                verbose=0,
+            )
         trained = State(
             [np.array(w) for w in lent.model.get_weights()],
             lent.read_optimizer(),
@@ -149,10 +156,10 @@ def train(
     return trained
 
 
-def _batches(windows, batch_size, limit=None):
-    if windows.window_size is None:
-        return SeriesBatches(windows, batch_size, limit)
-    return WindowBatches(windows, batch_size, limit)
+def _batches(windows, batch_size, limit, devices):
+    # Every device gets as many rows as the others; those that are added count nothing.
+    kind = SeriesBatches if windows.window_size is None else WindowBatches
+    return kind(windows, batch_size, limit, max(1, len(devices)))
 
 
 class _Feeder(keras.utils.PyDataset):
@@ -163,7 +170,7 @@ class _Feeder(keras.utils.PyDataset):
         self.batches = batches
         self.network = network
         self.recipe = recipe
-        self.share = None
+        self.per_row = None  # observed values per row, where those of all batches weigh the same
         self.loss_inside = False  # whether the model makes the loss itself
         self.set_epoch(0)
 
@@ -176,16 +183,20 @@ class _Feeder(keras.utils.PyDataset):
 
     def weigh_all(self):
         """Let every observed value of all batches weigh the same, not of each batch."""
-        counts = np.array([self._count(*self.batches.gather(i)[:2]) for i in range(len(self))])
-        observed, fed = counts.sum(axis=0)
-        self.share = observed / fed
+        observed = n_rows = 0
+        for i in range(len(self)):
+            x, mask, _ = self.batches.gather(i)
+            observed += self._count(x, mask)[0]
+            n_rows += len(x)  # by which Keras weighs batches, however long their rows are
+        self.per_row = observed / n_rows
 
     def __getitem__(self, index):
         x, mask, _ = self.batches.gather(index)
         # Keras divides by the number of all values fed; this makes it that of the observed ones,
         # so that neither padding nor gaps ever count.
-        share = self.share
-        if share is None:
+        if self.per_row is not None:
+            share = self.per_row / x[0].size
+        else:
             observed, fed = self._count(x, mask)
             share = observed / fed
         weight = np.float32(1 / share if share else 0)
@@ -222,6 +233,8 @@ def _shared(x):
     """Let JAX use the memory of a large array: given to a compiled function, it would be copied."""
     if keras.backend.backend() != "jax" or x.nbytes < _LARGE:
         return x
+    if keras.distribution.distribution() is not None:
+        return x  # Keras gives each device its rows
     import jax
 
     return jax.device_put(x)

@@ -83,7 +83,7 @@ def test_a_batch_of_padded_series_has_the_gradient_of_all_their_steps(network):
 def test_many_lengths_are_learned(network, early_stopping):
     lengths = (6, 8, 7, 30, 32, 44) * 3
     series = [np.sin(np.arange(n) / 3)[:, None] for n in lengths]
-    options = {"optimizer": "adam", "learning_rate": 0.03, "max_epochs": 6, "batch_size": 4}
+    options = {"optimizer": "adam", "learning_rate": 0.03, "max_epochs": 8, "batch_size": 4}
     detector = network(**OPTIONS | options, early_stopping=early_stopping).fit(series)
     assert detector.window_size_ == 44
     for losses in detector.history_.values():

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skanomaly.aggregation import AGGREGATIONS, aggregate
+from skanomaly.aggregation import AGGREGATIONS, aggregate, aggregated_reach
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector, _with_docs
 from skanomaly.exceptions import WindowSizeWarning
 from skanomaly.preprocessing import suggest_window_size
@@ -86,6 +86,12 @@ LSTM_PARAMETERS_DOC = f"""window_size : int, "auto" or None, default=64
         Smallest decrease of the validation loss that is an improvement.
     callbacks : list of keras.callbacks.Callback or None, default=None
         Copied for each fit.
+    distribution : {{"data_parallel"}} or None, default=None
+        "data_parallel" divides every training batch among all local devices of JAX, and needs JAX;
+        where there is one device it trains as None does. Batches hold the same windows either way,
+        rows of zeros that count nothing make them even, and weights differ by rounding, unless
+        noise or dropout is drawn for batches of another size. Scoring stays on one device. None
+        trains on one device, whatever distribution Keras has been set to.
     aggregation : {{"mean", "median", "min", "max", "last"}}, default="mean"
         How the errors that several windows make at one time step become one; "last" takes the
         window in which the step stands latest, which with a stride of 1 looks at nothing later.
@@ -160,6 +166,7 @@ class BaseLSTMDetector(BaseDetector):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
+        "distribution": [StrOptions({"data_parallel"}), None],
         "aggregation": [StrOptions(set(AGGREGATIONS))],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -189,6 +196,7 @@ class BaseLSTMDetector(BaseDetector):
         n_iter_no_change=5,
         tol=1e-4,
         callbacks=None,
+        distribution=None,
         aggregation="mean",
         score_norm="squared",
         smoothing=None,
@@ -222,6 +230,7 @@ class BaseLSTMDetector(BaseDetector):
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.callbacks = callbacks
+        self.distribution = distribution
         self.aggregation = aggregation
         self.score_norm = score_norm
         self.smoothing = smoothing
@@ -316,10 +325,11 @@ class BaseLSTMDetector(BaseDetector):
         self._keep(training.new_state(network, self._seed))
 
     def _learn(self, sequences, partial):
+        _, training = _engine()
+        devices = training.find_devices(self.distribution)
         max_epochs = 1 if partial else int(self.max_epochs)
         if not max_epochs:
             return None
-        _, training = _engine()
         limit = self.max_windows_per_epoch
         early_stopping, held_out, size = None, None, self._size(sequences)
         if self.early_stopping and not partial:
@@ -345,6 +355,7 @@ class BaseLSTMDetector(BaseDetector):
                 early_stopping=early_stopping,
                 callbacks=self.callbacks or (),
                 verbose=self.verbose,
+                devices=devices,
             )
         )
         return held_out
@@ -461,6 +472,15 @@ class BaseLSTMDetector(BaseDetector):
         windows = self._windows(sequences, self._size(sequences))
         said = (say(x, y) for x, y in self._reconstructions(windows))
         return said if windows.window_size is None else aggregate(windows, said, how)
+
+    def _error_reach(self):
+        if self.window_size is None:
+            raise ValueError(
+                "window_size must be a number of time steps for one series to be scored in pieces; "
+                "got None, which takes it whole. Fit with a window_size, or score the series whole."
+            )
+        stride = min(int(self.stride), self.window_size_)
+        return aggregated_reach(self.window_size_, stride, self.aggregation)
 
     def _errors(self, sequences, measure):
         def errors(x, said):
