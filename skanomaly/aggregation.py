@@ -19,7 +19,9 @@ steps that are not finished are kept. What was not observed stays NaN.
 
 import numpy as np
 
-__all__ = ["AGGREGATIONS", "aggregate"]
+from skanomaly.windows import Reach
+
+__all__ = ["AGGREGATIONS", "aggregate", "aggregated_reach"]
 
 AGGREGATIONS = ("mean", "median", "min", "max", "last")
 
@@ -61,6 +63,16 @@ def aggregate(windows, batches, how):
             yield unfinished.pop(ready - done)
             done = ready
         waiting = int((starts + lengths).max()) > done
+
+
+def aggregated_reach(window_size, stride, how):
+    """Tell how far the value of a step depends on others, as a :class:`skanomaly.windows.Reach`.
+
+    The end of a piece of a series may add a window, flush with it, that the series has not. For
+    "last" it comes too late to matter; otherwise it must not cover the step.
+    """
+    after = stride - 1 if how == "last" else window_size - 1 + (stride > 1)
+    return Reach(before=window_size - 1, after=after, align=stride, shortest=window_size)
 
 
 class _Running:

@@ -41,6 +41,11 @@ class Smoother:
             self._weights = np.concatenate([weights[::-1], later])
         self._before, self._after = before, after
 
+    @property
+    def reach(self):
+        """Return how many steps before and after a step count: two integers."""
+        return self._before, self._after
+
     def __call__(self, blocks, lengths):
         """Yield smoothed errors of consecutive time steps.
 

@@ -16,18 +16,84 @@ Values that were not observed stay NaN in the windows. Nothing is copied before 
 that the series may be on disk.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Windows", "carry_forward", "fill_gaps"]
+__all__ = ["Reach", "Windows", "carry_forward", "fill_gaps"]
 
 # Windows on disk are read at one go if they fill at least this share of what lies between them.
 _DENSE = 0.25
 # Bytes of a window from which on a call to copy it costs little beside the copy.
 _LONG_WINDOW = 2**13
 _ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far what is said of a time step depends on the steps around it.
+
+    What is said of the steps `first` to `stop` of a series is the same, bit for bit, when a piece
+    of the series is all there is, provided that the piece
+
+    - starts with the series, or at a multiple of `align` at least ``before + seeds`` steps before
+      `first`, its first `seeds` steps being replaced by the values last observed until then,
+    - ends with the series, or at least `after` steps after `stop`, and
+    - has at least `shortest` steps, if the series has.
+
+    Parameters
+    ----------
+    before, after : int, default=0
+        Steps on either side.
+    align : int, default=1
+        Distance of windows, for example; a multiple of `lag`.
+    shortest : int, default=1
+        Least number of steps, as of one window.
+    carried : int, default=0
+        How many of the values observed last matter, however long ago: 0 where a gap is forgotten
+        after `before` steps.
+    lag : int, default=1
+        Every lag-th step has a memory of its own.
+    opened : bool, default=False
+        Whether, for the first `seeds` steps of a series, what was not observed counts as the value
+        observed before it.
+    ahead : int, default=0
+        Where nothing was observed before a step, the next value at least so many steps later is
+        looked for, however late it comes; at most `after`.
+    """
+
+    before: int = 0
+    after: int = 0
+    align: int = 1
+    shortest: int = 1
+    carried: int = 0
+    lag: int = 1
+    opened: bool = False
+    ahead: int = 0
+
+    @property
+    def seeds(self):
+        """Return how many steps hold the values observed last."""
+        return self.carried * self.lag
+
+    def extended(self, before, after):
+        """Return the reach of an average over so many steps on either side."""
+        return replace(self, before=self.before + before, after=self.after + after)
+
+    def joined(self, other):
+        """Return the reach of what depends on both; of two that carry, the lag must be the same."""
+        return Reach(
+            before=max(self.before, other.before),
+            after=max(self.after, other.after),
+            align=math.lcm(self.align, other.align),
+            shortest=max(self.shortest, other.shortest),
+            carried=max(self.carried, other.carried),
+            lag=max(self.lag, other.lag),
+            opened=self.opened or other.opened,
+            ahead=max(self.ahead, other.ahead),
+        )
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,13 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _expected(self, sequences):
         """Yield the reconstruction of consecutive time steps."""
 
+    def _error_reach(self):
+        """Tell how far the error of a time step depends on others, as skanomaly.windows.Reach."""
+        raise TypeError(
+            f"{type(self).__name__} must say how far the error of a time step depends on others "
+            "for a series to be scored in pieces; got no method _error_reach. Score it whole."
+        )
+
     def _errors(self, sequences, measure):
         """Yield what `measure` makes of the residuals of consecutive time steps."""
         done = 0
@@ -236,12 +243,19 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return weights
 
+    def _smoother(self):
+        return Smoother(self.smoothing, self.smoothing_span, self.smoothing_causal)
+
     def _smooth(self, sequences, errors):
         """Yield errors of consecutive time steps as they make up the scores."""
         if self.smoothing is None:
             return errors
-        smoother = Smoother(self.smoothing, self.smoothing_span, self.smoothing_causal)
-        return smoother(errors, sequences.lengths)
+        return self._smoother()(errors, sequences.lengths)
+
+    def _reach(self):
+        """Tell how far the score of a time step depends on others, as skanomaly.windows.Reach."""
+        reach = self._error_reach()
+        return reach if self.smoothing is None else reach.extended(*self._smoother().reach)
 
     def _final_errors(self, sequences):
         return self._smooth(sequences, self._errors(sequences, self._norm))

@@ -8,8 +8,9 @@ from scipy.linalg import cho_factor, cho_solve, cholesky, eigh, solve_triangular
 
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.detectors._moments import RunningMoments, even_blocks
+from skanomaly.scoring import multiply_rows
 from skanomaly.validation import Interval, StrOptions
-from skanomaly.windows import carry_forward
+from skanomaly.windows import Reach, carry_forward
 
 __all__ = ["LinearForecaster"]
 
@@ -285,6 +286,9 @@ class LinearForecaster(BaseDetector):
 
     # -------------------------------------------------------------------------------- scoring
 
+    def _error_reach(self):
+        return Reach(before=int(self.lags_[-1]), after=int(self.lags_[0]), carried=1)
+
     def _expected(self, sequences):
         n_rows = self._n_rows(sequences)
         for start, stop in zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True):
@@ -313,7 +317,8 @@ class LinearForecaster(BaseDetector):
             rows = expected[first:last]
             rows[:] = intercept
             for lag, weights in zip(self.lags_, coef, strict=False):
-                rows += x[before + first - lag : before + last - lag] @ weights.T
+                past = x[before + first - lag : before + last - lag]
+                rows += multiply_rows(past, weights.T)
         return expected
 
     def _look_back(self, sequences, first, last, stop):
@@ -324,7 +329,7 @@ class LinearForecaster(BaseDetector):
         if first < last:
             intercept, (weights,) = self._back
             x = sequences.read(first + lag, last + lag).astype(np.float64)
-            expected[: last - first] = intercept + self._fill(x) @ weights.T
+            expected[: last - first] = intercept + multiply_rows(self._fill(x), weights.T)
         return expected
 
     def _fill(self, x):

@@ -4,6 +4,7 @@ import numpy as np
 
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.detectors._moments import RunningMoments
+from skanomaly.windows import Reach
 
 __all__ = ["MeanDetector"]
 
@@ -80,6 +81,9 @@ class MeanDetector(BaseDetector):
     def _learn(self, sequences, partial):
         self._moments.add(sequences)
         self.mean_ = self._moments.mean
+
+    def _error_reach(self):
+        return Reach()
 
     def _expected(self, sequences):
         for _, x in sequences.blocks():

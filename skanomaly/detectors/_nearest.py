@@ -5,9 +5,10 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-from skanomaly.aggregation import AGGREGATIONS, aggregate
+from skanomaly.aggregation import AGGREGATIONS, aggregate, aggregated_reach
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.detectors._lstm import limit_window_size
+from skanomaly.scoring import multiply_rows
 from skanomaly.validation import Interval, StrOptions
 from skanomaly.windows import Windows, fill_gaps
 
@@ -205,6 +206,10 @@ class NearestWindowDetector(BaseDetector):
 
     # -------------------------------------------------------------------------------- scoring
 
+    def _error_reach(self):
+        stride = min(int(self.stride), self.window_size_)
+        return aggregated_reach(self.window_size_, stride, self.aggregation)
+
     def _expected(self, sequences):
         windows = Windows(sequences, self.window_size_, min(int(self.stride), self.window_size_))
         n_rows = max(1, _DISTANCES // len(self._codes))
@@ -220,7 +225,7 @@ class NearestWindowDetector(BaseDetector):
             return np.concatenate(
                 [self._match_short(one[: here.sum()]) for one, here in zip(x, mask, strict=True)]
             )
-        distances = self._squares - 2 * self._encode(fill_gaps(x)) @ self._codes.T
+        distances = self._squares - multiply_rows(2 * self._encode(fill_gaps(x)), self._codes.T)
         best = distances.argmin(axis=1)
         found, shifts = _copies(x, self._segments[best], self._margin)
         again = np.flatnonzero(found)
@@ -240,7 +245,7 @@ class NearestWindowDetector(BaseDetector):
     def _encode(self, windows):
         """(n, window_size_, n_features) -> (n, n_components), float64."""
         flat = windows.reshape(len(windows), -1) - self._mean
-        return flat if self._axes is None else flat @ self._axes.T
+        return flat if self._axes is None else multiply_rows(flat, self._axes.T)
 
 
 def _evenly(n, most):

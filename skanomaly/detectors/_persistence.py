@@ -6,7 +6,7 @@ import numpy as np
 
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
 from skanomaly.validation import Interval
-from skanomaly.windows import carry_forward
+from skanomaly.windows import Reach, carry_forward
 
 __all__ = ["PersistenceDetector"]
 
@@ -82,6 +82,10 @@ class PersistenceDetector(BaseDetector):
 
     def _learn(self, sequences, partial):
         """Learn nothing: the last value is all that counts."""
+
+    def _error_reach(self):
+        lag = int(self.lag)
+        return Reach(before=lag, after=lag, carried=1, ahead=lag)
 
     def _expected(self, sequences):
         for start, stop in zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True):

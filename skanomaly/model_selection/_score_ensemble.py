@@ -17,12 +17,14 @@ from skanomaly.model_selection._members import (
     step_errors,
 )
 from skanomaly.model_selection._multiscale import average, learn_scales, stand_out
+from skanomaly.model_selection._reach import reach_of
 from skanomaly.model_selection._responses import last_step
 from skanomaly.results import sample_means
 from skanomaly.scoring import fit_threshold
 from skanomaly.sequences import check_sequences
 from skanomaly.thresholds import QuantileThreshold
 from skanomaly.validation import BaseComposition, HasMethods, Interval, StrOptions, fit_context
+from skanomaly.windows import Reach
 
 __all__ = ["ScoreEnsemble"]
 
@@ -330,6 +332,14 @@ class ScoreEnsemble(OutlierMixin, MetaEstimatorMixin, BaseComposition):
         sequences = self._read(X, reset=False)
         errors = [self._step_errors(one, X, sequences) for one in self.estimators_]
         return sequences, self._combine(errors, sequences)[0]
+
+    def _reach(self):
+        """Tell how far the score of a time step depends on others, as skanomaly.windows.Reach."""
+        reach = Reach(before=int(self.warm_up))
+        for one in self.estimators_:
+            reach = reach.joined(reach_of(one))
+        span = max(self._spans()) - 1
+        return reach.extended(span, 0 if self.causal else span)
 
     def _step_scores(self, X):
         sequences, scores = self._known_scores(X)

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.sequences import check_sequences
 from skanomaly.validation import Interval, StrOptions, fit_context, set_output_for_series
-from skanomaly.windows import carry_forward
+from skanomaly.windows import Reach, carry_forward
 
 __all__ = ["Differencer"]
 
@@ -230,6 +230,17 @@ or list of (n_timesteps_i, n_features)
         if sequences.missing:
             restored[np.isnan(sequences.values)] = np.nan
         return sequences.nest(restored)
+
+    def _reach(self):
+        """Tell how far a difference depends on other time steps."""
+        if self.fill == "first":
+            raise ValueError(
+                "fill must be 'zero' or 'keep' for one series to be differenced in pieces; got "
+                "'first', which waits for the first difference, however late it comes. Change "
+                "fill, or take differences of the whole series beforehand."
+            )
+        lag, opened = int(self.lag), self.fill != "keep"
+        return Reach(align=lag, carried=int(self.order), lag=lag, opened=opened)
 
     @property
     def _n_filled(self):

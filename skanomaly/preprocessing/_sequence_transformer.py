@@ -7,6 +7,8 @@ from copy import copy, deepcopy
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -18,10 +20,13 @@ from skanomaly.validation import (
     frame_adapter,
     set_output_for_series,
 )
+from skanomaly.windows import Reach
 
 __all__ = ["SequenceTransformer"]
 
 _DTYPES = [np.float64, np.float32]
+# Functions that are no ufuncs, and look at one value at a time all the same.
+_BY_VALUE = (np.clip, np.nan_to_num)
 
 # What numpy warns of where scikit-learn computes statistics of nothing but NaN.
 _WARNS_OF_UNOBSERVED = (
@@ -270,6 +275,17 @@ or list of (n_timesteps_i, n_features)
         check_is_fitted(self)
         return self.transformer_.get_feature_names_out(input_features)
 
+    def _reach(self):
+        """Tell how far what a time step becomes depends on other steps: not at all, or refuse."""
+        if self.per_series:
+            raise ValueError(
+                "per_series must be False for one series to be transformed in pieces; got True, "
+                "with which each piece would be scaled by its own statistics. Use "
+                "per_series=False, or transform the whole series beforehand."
+            )
+        _refuse_unless_by_rows(getattr(self, "transformer_", self.transformer))
+        return Reach()
+
     def _rows_and_labels(self, X, y, sequences):
         """Return all time steps, and the y that goes with them."""
         rows = self._name(sequences.values, X, sequences)
@@ -321,6 +337,27 @@ or list of (n_timesteps_i, n_features)
         if inner.transformer_tags is not None:
             tags.transformer_tags = deepcopy(inner.transformer_tags)
         return tags
+
+
+def _refuse_unless_by_rows(transformer):
+    """Raise unless a transformer is known to treat every row alone, as those of scikit-learn do."""
+    if isinstance(transformer, (Pipeline, FeatureUnion, ColumnTransformer)):
+        kinds = ("transformers_", "transformer_list", "steps")
+        entries = next(getattr(transformer, name) for name in kinds if hasattr(transformer, name))
+        for entry in entries:
+            _refuse_unless_by_rows(entry[1])
+        return
+    if transformer is None or isinstance(transformer, str):  # "passthrough", "drop"
+        return
+    func = getattr(transformer, "func", None)
+    by_rows = func is None or isinstance(func, np.ufunc) or func in _BY_VALUE
+    if not (type(transformer).__module__.startswith("sklearn.") and by_rows):
+        raise ValueError(
+            "transformers must be known to treat every time step alone for one series to be "
+            f"transformed in pieces; got {transformer!r}. Use one of scikit-learn (of "
+            "FunctionTransformer: ufuncs of NumPy, numpy.clip or numpy.nan_to_num), or transform X "
+            "beforehand."
+        )
 
 
 @contextmanager
