@@ -1,9 +1,6 @@
 """Lazy scores in chunks equal those in memory, bit for bit, and what cannot is refused."""
 
-import os
 import pickle
-import subprocess
-import sys
 
 import dask
 import dask.array as da
@@ -449,18 +446,6 @@ def test_a_worker_with_another_backend_says_what_to_set(monkeypatch):
         scores.compute()
 
 
-def test_the_package_without_dask_names_the_extra():
-    code = (
-        "import importlib.util as util, skanomaly\n"
-        "find = util.find_spec\n"
-        "util.find_spec = lambda name, *rest: None if name == 'dask' else find(name, *rest)\n"
-        "import skanomaly.dask"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "ImportError: skanomaly.dask needs dask" in done.stderr
-    assert "pip install 'skanomaly[dask]'" in done.stderr
-
-
 # ---------------------------------------------------------------------------------------- graphs
 
 
@@ -516,9 +501,6 @@ def test_a_cluster_of_processes_scores_as_in_memory(client):
     np.testing.assert_array_equal(labels[part.index], detector.predict(part[["a", "b"]]))
 
 
-@pytest.mark.skipif(
-    "SKANOMALY_SLOW_TESTS" not in os.environ, reason="imports Keras in two more processes"
-)
 def test_networks_score_on_a_cluster_as_in_memory(client):
     detector = LSTMAutoencoder(**TINY | {"max_epochs": 1}).fit(TRAIN)
     X = make_series(400, 2, gaps=True)

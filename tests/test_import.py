@@ -10,7 +10,10 @@ import pytest
 
 import skanomaly
 
-HEAVY = {"keras", "jax", "torch", "tensorflow", "numba", "matplotlib", "pandas", "polars"}
+HEAVY = {
+    "keras", "jax", "torch", "tensorflow", "numba", "matplotlib", "pandas", "polars",
+    "dask", "onnx", "onnxruntime", "plotly",
+}  # fmt: skip
 MODULES = ["skanomaly", *(m.name for m in pkgutil.walk_packages(skanomaly.__path__, "skanomaly."))]
 MODULES.remove("skanomaly.__main__")  # runs the command line
 for backend in ("jax", "torch"):
@@ -39,6 +42,7 @@ def loaded_by_scikit_learn():
         "from skanomaly import LSTMForecaster, VariationalLSTMAutoencoder, LinearForecaster",
         "import skanomaly.preprocessing, skanomaly.thresholds, skanomaly.datasets",
         "import skanomaly.displays, skanomaly.inspection",
+        "import skanomaly.persistence, skanomaly.streaming, skanomaly.reports, skanomaly.export",
         "import skanomaly.metrics, skanomaly.model_selection",
         "import skanomaly.cli",
         # The baseline needs no network, from fit to labels.

@@ -43,6 +43,11 @@ class ManyResults(Mapping):
     ``in`` go over the entities that have one, in the order of `groups`. With a store, each access
     reads its file, and nothing is kept in memory; a file that a later run wrote anew is refused.
 
+    Parameters
+    ----------
+    store : object or None, default=None
+        What holds the results in a folder, given by the functions that return this.
+
     Attributes
     ----------
     failures : dict of Failure

@@ -29,6 +29,15 @@ class WorkerDiedError(distributed.KilledWorker):
 
     A :class:`distributed.KilledWorker` whose message says which task it was, how many workers died
     and what to do.
+
+    Parameters
+    ----------
+    task : str
+        Key of the task.
+    last_worker : distributed.scheduler.WorkerState
+        The worker that died last.
+    allowed_failures : int
+        Workers that may die of a task before it is given up.
     """
 
     def __str__(self):
