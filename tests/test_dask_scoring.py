@@ -37,6 +37,8 @@ from skanomaly.preprocessing import Differencer, Downsampler, SequenceTransforme
 from skanomaly.scoring import multiply_rows
 from skanomaly.thresholds import SPOT
 
+pytest_plugins = ["dask_cluster"]
+
 METHODS = ["score_samples", "decision_function", "predict"]
 
 
