@@ -385,5 +385,7 @@ def _content(thing):
     """Key by what Keras can write down, so that equal copies share; by identity otherwise."""
     if isinstance(thing, (keras.optimizers.Optimizer, keras.losses.Loss)):
         config = json.dumps(keras.saving.serialize_keras_object(thing), sort_keys=True)
+        if isinstance(thing, keras.losses.Loss):
+            config += repr(sorted(vars(thing).items()))  # that of Huber lacks its delta
         return type(thing), config
     return thing

@@ -54,6 +54,13 @@ def test_what_the_graph_depends_on_builds_another_model(compilations, series):
     assert len(compilations) == 5
 
 
+def test_losses_of_one_class_share_a_model_only_if_they_are_alike(compilations, series):
+    losses = load_keras().losses
+    for loss in (losses.Huber(delta=0.1), losses.Huber(delta=2.0), losses.Huber(delta=0.1)):
+        LSTMAutoencoder(**TINY, loss=loss).fit(series)
+    assert len(compilations) == 2
+
+
 @pytest.mark.skipif(load_keras().backend.backend() != "jax", reason="counts what JAX compiles")
 def test_jax_compiles_nothing_in_a_second_fit(series):
     from jax import monitoring
