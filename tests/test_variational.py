@@ -151,7 +151,7 @@ def test_the_divergence_gets_its_weight_over_the_first_epochs(monkeypatch):
 
     def note(feeder, x):
         result = target(feeder, x)
-        weights.append((feeder.share is None, float(result[0, 0, -1])))
+        weights.append((feeder.per_row is None, float(result[0, 0, -1])))
         return result
 
     monkeypatch.setattr(training._Feeder, "_target", note)
