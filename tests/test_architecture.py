@@ -13,7 +13,7 @@ LONGEST = 600
 
 # Imports point from lower rows to upper rows; within a row, from a name to those on its left.
 LAYERS = [
-    ("exceptions", "validation", "_backend"),
+    ("exceptions", "validation", "_backend", "docstrings", "files"),
     ("intervals", "stored", "sequences", "results", "permutation"),
     ("windows", "aggregation", "batches"),
     ("datasets", "preprocessing", "thresholds", "metrics"),

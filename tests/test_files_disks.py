@@ -84,7 +84,7 @@ def test_many_saves_that_may_fail_lose_nothing_and_no_memory(old, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(number)
 
-    monkeypatch.setattr("skanomaly.persistence._atomic._sync_folder", lambda folder: None)
+    monkeypatch.setattr("skanomaly.files._sync_folder", lambda folder: None)
     monkeypatch.setattr(os, "fsync", unreliable)
     n_failed = 0
     with bounded_memory(2**23):

@@ -87,16 +87,14 @@ def _card(path, pipeline):
 
 
 def _changed_parameters(detector):
-    defaults = type(detector)().get_params(deep=False) if _has_defaults(detector) else {}
+    # An ensemble cannot be made without its members.
+    alone = not hasattr(detector, "estimators")
+    defaults = type(detector)().get_params(deep=False) if alone else {}
     return {
         name: str(value)
         for name, value in detector.get_params(deep=False).items()
         if name not in defaults or str(value) != str(defaults[name])
     } or "all default"
-
-
-def _has_defaults(detector):
-    return not hasattr(detector, "estimators")
 
 
 def run_datasets(*, name, output, seed, as_json):

@@ -22,6 +22,7 @@ from skanomaly.dask._many_results import ManyResults
 from skanomaly.dask._many_runner import run
 from skanomaly.dask._many_store import DETECTORS, SCORES, Store, decode
 from skanomaly.dask._many_task import FAILED, REUSED, Job, Outcome, failed
+from skanomaly.docstrings import with_texts
 from skanomaly.validation import HasMethods, Interval, StrOptions, validate_params
 
 __all__ = ["fit_many", "load_many", "score_many"]
@@ -61,11 +62,7 @@ _CONSTRAINTS = {
 }
 
 
-def _with_docs(function):
-    function.__doc__ = function.__doc__.replace("{groups}", GROUPS_DOC).replace(
-        "{common}", _COMMON_DOC
-    )
-    return function
+_with_docs = with_texts(groups=GROUPS_DOC, common=_COMMON_DOC)
 
 
 @validate_params(

@@ -1,14 +1,14 @@
 """Results of many entities in a folder: one file each, written whole or not trusted."""
 
 import json
-import os
 import re
-import threading
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 
 import joblib
+
+from skanomaly.files import replace_file
 
 __all__ = ["DETECTORS", "SCORES", "Store", "decode", "encode"]
 
@@ -73,14 +73,8 @@ class Store:
         header = json.dumps({"entity": entity, **about}).encode() + b"\n"
         digest = _hash(header, content)
         path = self.path_of(entity)
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.unfinished")
-        try:
-            with open(unfinished, "wb") as file:
-                for part in (_MAGIC, digest, header, content):
-                    file.write(part)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        # What the disk lost is told by the hash, and made again.
+        replace_file(path, b"".join((_MAGIC, digest, header, content)), durable=False)
         return digest.decode().strip()
 
     def discard(self, entity):

@@ -11,6 +11,7 @@ from dask.highlevelgraph import HighLevelGraph
 from skanomaly.dask._detector import check_features, panel_work, series_works, take_apart
 from skanomaly.dask._graph import add_stage
 from skanomaly.dask._tasks import compute_block, count_rows
+from skanomaly.docstrings import with_texts
 
 __all__ = [
     "decision_function",
@@ -47,11 +48,7 @@ _RETURNS_DOC = """    Raises
         If X is no Dask collection, or what ends the pipeline is no such detector."""
 
 
-def _with_docs(function):
-    function.__doc__ = function.__doc__.replace("{parameters}", _PARAMETERS_DOC).replace(
-        "{raises}", _RETURNS_DOC.strip()
-    )
-    return function
+_with_docs = with_texts(parameters=_PARAMETERS_DOC, raises=_RETURNS_DOC.strip())
 
 
 @_with_docs

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skanomaly.docstrings import with_texts
 from skanomaly.results import check_out, collect, deliver, sample_means
 from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, fit_threshold, step_scores
 from skanomaly.sequences import X_DOC, check_sequences
@@ -81,9 +82,7 @@ _CALIBRATION_RUNS = 64
 _RESIDUALS = 2**20
 
 
-def _with_docs(method):
-    method.__doc__ = method.__doc__.replace("{X}", X_DOC).replace("{out}", _OUT_DOC)
-    return method
+_with_docs = with_texts(X=X_DOC, out=_OUT_DOC)
 
 
 class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):

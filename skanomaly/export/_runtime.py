@@ -8,11 +8,14 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 
+from skanomaly.docstrings import with_texts
 from skanomaly.exceptions import MissingDependencyError
-from skanomaly.sequences import check_sequences
+from skanomaly.sequences import X_DOC, check_sequences
 from skanomaly.validation import Interval, validate_params
 
 __all__ = ["OnnxDetector", "load_onnx"]
+
+_with_docs = with_texts(X=X_DOC)
 
 
 @validate_params(
@@ -153,14 +156,13 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
             raise AttributeError("feature_names_in_ is there only if X had names in fit.")
         return np.array(self.about["feature_names"], dtype=object)
 
+    @_with_docs
     def score_samples(self, X):
         """Score each time step of a series, or each series of a panel; higher is more normal.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -171,16 +173,15 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         ValueError
             If X is not as described, or is a panel and the detector was fitted on one series.
         """
-        return self._of_samples(X, "score_samples", "score_timesteps")
+        return self._of_samples(self._check(X), "score_samples", "score_timesteps")
 
+    @_with_docs
     def decision_function(self, X):
         """Score as ``score_samples``, shifted so that negative means anomalous.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -191,17 +192,18 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         ValueError
             If X is not as described, or is a panel and the detector was fitted on one series.
         """
-        single = self._check(X).nesting == "series"
-        return self.score_samples(X) + (self.step_threshold_ if single else self.threshold_)
+        sequences = self._check(X)
+        single = sequences.nesting == "series"
+        scores = self._of_samples(sequences, "score_samples", "score_timesteps")
+        return scores + (self.step_threshold_ if single else self.threshold_)
 
+    @_with_docs
     def predict(self, X):
         """Label each time step of a series, or each series of a panel: -1 for anomalies, else 1.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -212,16 +214,15 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         ValueError
             If X is not as described, or is a panel and the detector was fitted on one series.
         """
-        return self._of_samples(X, "predict", "predict_timesteps")
+        return self._of_samples(self._check(X), "predict", "predict_timesteps")
 
+    @_with_docs
     def score_timesteps(self, X):
         """Score each time step, of panels too; higher is more normal.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -234,14 +235,13 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         """
         return self._of_steps(X, "score_timesteps")
 
+    @_with_docs
     def predict_timesteps(self, X):
         """Label each time step, of panels too: -1 for anomalies, else 1.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -254,14 +254,13 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         """
         return self._of_steps(X, "predict_timesteps")
 
+    @_with_docs
     def score_features(self, X):
         """Score each value; higher is more normal. The mean over features scores the time step.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -275,14 +274,13 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         """
         return self._of_steps(X, "score_features")
 
+    @_with_docs
     def reconstruct(self, X):
         """Tell what the detector expected in place of X.
 
         Parameters
         ----------
-        X : array-like of shape (n_timesteps, n_features), \
-(n_series, n_timesteps, n_features), or list of (n_timesteps_i, n_features)
-            One series, a panel, or a list of series; NaN means not observed.
+        X : {X}
 
         Returns
         -------
@@ -302,8 +300,7 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
         sequences = self._check(X)
         return sequences.nest(self._outputs(sequences, name))
 
-    def _of_samples(self, X, name, name_of_steps):
-        sequences = self._check(X)
+    def _of_samples(self, sequences, name, name_of_steps):
         if sequences.nesting == "series":
             return self._outputs(sequences, name_of_steps)
         if self.about["fitted_on"] == "series":

@@ -1,5 +1,6 @@
 """What the docstrings of metrics of labels have in common."""
 
+from skanomaly.docstrings import with_texts
 from skanomaly.metrics._inputs import LABELS_DOC, SCORES_DOC
 
 __all__ = ["with_docs"]
@@ -20,9 +21,4 @@ _TEXTS = {
 }
 
 
-def with_docs(function):
-    """Fill in the names in braces in the docstring of a function."""
-    for name, text in _TEXTS.items():
-        # Without docstrings, under python -OO, there is nothing to fill in.
-        function.__doc__ = function.__doc__ and function.__doc__.replace(f"{{{name}}}", text)
-    return function
+with_docs = with_texts(**_TEXTS)

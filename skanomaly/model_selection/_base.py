@@ -6,6 +6,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skanomaly.docstrings import with_texts
 from skanomaly.model_selection._labels import Y_DOC
 from skanomaly.model_selection._responses import (
     RESPONSE_METHODS,
@@ -36,10 +37,7 @@ def _has_timesteps(self):
     return hasattr(last_step(getattr(self, "estimator_", self.estimator)), "score_timesteps")
 
 
-def with_docs(method):
-    """Fill in what a docstring says of X and y."""
-    method.__doc__ = method.__doc__.replace("{X}", X_DOC).replace("{y}", Y_DOC)
-    return method
+with_docs = with_texts(X=X_DOC, y=Y_DOC)
 
 
 class BaseThresholdDetector(OutlierMixin, MetaEstimatorMixin, BaseEstimator):

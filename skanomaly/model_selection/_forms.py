@@ -3,16 +3,14 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skanomaly.docstrings import with_texts
 from skanomaly.sequences import X_DOC, check_sequences
 from skanomaly.validation import frame_adapter
 
 __all__ = ["nest_like", "read_series", "with_docs"]
 
 
-def with_docs(method):
-    """Put the description of X into a docstring, at {X}."""
-    method.__doc__ = method.__doc__.replace("{X}", X_DOC)
-    return method
+with_docs = with_texts(X=X_DOC)
 
 
 def read_series(X, dtype=(np.float64, np.float32)):

@@ -10,9 +10,9 @@ from numbers import Integral
 
 import skanomaly
 from skanomaly.exceptions import FileFormatError, FileVersionWarning
+from skanomaly.files import replace_file
 from skanomaly.persistence._allowed import read_trusted
 from skanomaly.persistence._arrays import pack_arrays, unpack_arrays
-from skanomaly.persistence._atomic import replace_file
 from skanomaly.persistence._container import OBJECT, open_container, pack, read_entries
 from skanomaly.persistence._decode import decode
 from skanomaly.persistence._encode import encode

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.exceptions import MissingDependencyError
+from skanomaly.files import replace_file
 from skanomaly.reports._figures import (
     contribution_figure,
     history_figure,
@@ -126,8 +127,7 @@ def write_report(estimator, X, path, *, y=None, index=None, title=None, identity
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
         f"<script>{plotly.javascript}</script></head><body>{''.join(body)}</body></html>\n"
     )
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(page)
+    replace_file(path, page.encode())
 
 
 def _import_plotly():

@@ -4,12 +4,12 @@ import hashlib
 import io
 import json
 import math
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from skanomaly.files import replace_file
 
 __all__ = ["check_snapshot", "describe_detector", "read_snapshot", "write_snapshot"]
 
@@ -106,7 +106,6 @@ def write_snapshot(snapshot, path):
     >>> stream.n_seen
     1
     """
-    path = Path(path)
     arrays = {
         f"{part}/{name}": np.asarray(value)
         for part in _PARTS
@@ -114,16 +113,9 @@ def write_snapshot(snapshot, path):
     }
     rest = {key: value for key, value in snapshot.items() if key not in _PARTS}
     arrays["json"] = np.frombuffer(json.dumps(rest).encode(), dtype=np.uint8)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    replace_file(path, packed.getbuffer())
 
 
 def read_snapshot(path):

@@ -9,11 +9,11 @@ import shutil
 __all__ = ["replace_file"]
 
 
-def replace_file(path, content):
+def replace_file(path, content, *, durable=True):
     """Write bytes to a path such that a reader, now or after a crash, finds the old or the new.
 
-    They go to another file in the same folder, and to the disk, before that takes the name. When
-    anything fails, the other file is removed and what was there before stays.
+    They go to another file in the same folder, and to the disk if `durable`, before that takes the
+    name. When anything fails, the other file is removed and what was there before stays.
     """
     path = os.path.realpath(os.fspath(path))  # what a link points at is replaced, not the link
     folder, name = os.path.split(path)
@@ -29,8 +29,9 @@ def replace_file(path, content):
     try:
         with open(beside, "xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         if os.path.exists(path):
             shutil.copymode(path, beside)
         os.replace(beside, path)
@@ -38,7 +39,8 @@ def replace_file(path, content):
         with contextlib.suppress(FileNotFoundError):
             os.remove(beside)
         raise
-    _sync_folder(folder)
+    if durable:
+        _sync_folder(folder)
 
 
 def _sync_folder(folder):
