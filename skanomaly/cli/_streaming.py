@@ -7,6 +7,7 @@ import sys
 
 import click
 import numpy as np
+import pandas as pd
 
 from skanomaly.cli._models import read_model
 from skanomaly.preprocessing import SequenceTransformer
@@ -82,8 +83,6 @@ def _find_columns(header, names, time_column):
 
 
 def _read_row(row, places, number):
-    import pandas as pd
-
     values = {}
     for name, place in places:
         text = row[place].strip() if place < len(row) else ""
