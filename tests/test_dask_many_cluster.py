@@ -10,6 +10,7 @@ import dask.dataframe
 import numpy as np
 import pandas as pd
 import pytest
+from dask_cluster import workers_of
 from dask_detectors import Awkward, break_down, load
 from distributed import Client, Future, LocalCluster
 from distributed.utils import key_split
@@ -130,8 +131,8 @@ def test_results_survive_workers_that_are_killed(client):
 
     def kill(n_done, n_total, n_failed):
         if n_done in (1, 6):
-            pids = client.run(os.getpid)
-            os.kill(pids[min(pids)], signal.SIGKILL)
+            # Waits for both: the one killed before may only just be starting again.
+            os.kill(min(workers_of(client)), signal.SIGKILL)
 
     there = fit_many(Awkward(), groups, client=client, progress=kill)
     assert not there.failures
