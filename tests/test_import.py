@@ -12,7 +12,7 @@ import skanomaly
 
 HEAVY = {
     "keras", "jax", "torch", "tensorflow", "numba", "matplotlib", "pandas", "polars",
-    "dask", "onnx", "onnxruntime", "plotly",
+    "dask", "onnx", "onnxruntime", "plotly", "pooch", "requests",
 }  # fmt: skip
 MODULES = ["skanomaly", *(m.name for m in pkgutil.walk_packages(skanomaly.__path__, "skanomaly."))]
 MODULES.remove("skanomaly.__main__")  # runs the command line

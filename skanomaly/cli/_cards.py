@@ -14,7 +14,14 @@ import skanomaly
 from skanomaly._backend import BACKENDS
 from skanomaly.cli._files import TABLE_SUFFIXES, check_writable, write_table
 from skanomaly.cli._models import read_model
-from skanomaly.datasets import make_flights, make_series
+from skanomaly.datasets import (
+    fetch_nab,
+    fetch_skab,
+    make_flights,
+    make_series,
+    nab_series,
+    skab_series,
+)
 
 _PACKAGES = ("keras", *BACKENDS, "numba", "sklearn", "numpy", "scipy", "pandas")
 _MOST_NAMES = 20
@@ -99,21 +106,18 @@ def _changed_parameters(detector):
 
 def run_datasets(*, name, output, seed, as_json):
     """Run the command; the parameters are its options."""
-    if name is None:
-        listed = {key: text for key, (text, _) in _DATASETS.items()}
-        if as_json:
-            click.echo(json.dumps(listed, indent=2))
-        else:
-            for key, text in listed.items():
-                click.echo(f"{key:<10} {text}")
+    if name is None or name in _FETCHED:
+        _list(name, as_json)
         return
-    if name not in _DATASETS:
+    source, _, series = name.partition("/")
+    if name not in _DATASETS and source not in _FETCHED:
         raise click.ClickException(
-            f"NAME must be one of {', '.join(_DATASETS)}; got {name!r}. See `skanomaly datasets`."
+            f"NAME must be one of {', '.join(_DATASETS)}, or a series of nab or skab, as in nab/"
+            f"{nab_series()[0]}; got {name!r}. See `skanomaly datasets`."
         )
-    output = Path(f"{name}.csv") if output is None else output
+    output = Path(f"{name.replace('/', '-')}.csv") if output is None else output
     check_writable(output, TABLE_SUFFIXES, "--output")
-    frame = _DATASETS[name][1](seed)
+    frame = _fetch(source, series) if source in _FETCHED else _DATASETS[name][1](seed)
     write_table(frame, output)
     n_train = int((frame["part"] == "train").sum())
     if as_json:
@@ -121,6 +125,38 @@ def run_datasets(*, name, output, seed, as_json):
         click.echo(json.dumps(written, indent=2))
     else:
         click.echo(f"written    {output}: {len(frame)} rows, the first {n_train} for training")
+
+
+def _list(source, as_json):
+    """List the data sets, or the series of one that is downloaded."""
+    if source is None:
+        listed = {key: text for key, (text, *_) in (_DATASETS | _FETCHED).items()}
+    else:
+        listed = {f"{source}/{series}": "" for series in _FETCHED[source][2]()}
+    if as_json:
+        click.echo(json.dumps(listed if source is None else list(listed), indent=2))
+    else:
+        for key, text in listed.items():
+            click.echo(f"{key:<10} {text}".rstrip())
+
+
+def _fetch(source, series):
+    """Read a public series as a table, with the columns that generated ones have too."""
+    _, fetch, list_series = _FETCHED[source]
+    if series in {one.partition("/")[0] for one in list_series()}:
+        raise click.ClickException(
+            f"NAME must be a single series; got the group {source}/{series}. See `skanomaly "
+            f"datasets {source}`."
+        )
+    try:
+        read = fetch(series)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    frame = pd.DataFrame(read.X, columns=read.feature_names)
+    frame.insert(0, "time", read.timestamps)
+    frame["anomaly"] = (read.y == -1) * 1
+    frame["part"] = ["train"] * len(read.X_train) + ["test"] * len(read.X_test)
+    return frame
 
 
 def _series(seed):
@@ -146,4 +182,16 @@ def _table(names, parts, y_test):
 _DATASETS = {
     "series": ("three seasonal sensors, one anomaly of each kind after training", _series),
     "flights": ("two simulated flights of 77 sensors, the second with anomalies", _flight),
+}
+_FETCHED = {
+    "nab": (
+        "58 public series of one feature, downloaded; list: skanomaly datasets nab",
+        fetch_nab,
+        nab_series,
+    ),
+    "skab": (
+        "34 public series of a water pump, downloaded; list: skanomaly datasets skab",
+        fetch_skab,
+        skab_series,
+    ),
 }

@@ -235,7 +235,9 @@ def info(**options):
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Random seed.")
 @JSON
 def datasets(**options):
-    """Write the generated data set NAME as a table; without NAME, list them.
+    """Write the data set NAME as a table; without NAME, list them.
+
+    Those of nab and skab are public and downloaded once, the others are generated.
 
     Example: skanomaly datasets series --output series.csv
     """
