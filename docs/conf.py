@@ -19,6 +19,14 @@ extensions = [
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "py:obj"
+# A reference to nothing is a warning, and warnings fail the build; but for
+nitpicky = True
+nitpick_ignore_regex = [
+    # other packages, which are not looked up: builds need no network,
+    (r"py:.*", r"(dask|distributed|joblib|keras|numpy|pandas|scipy|sklearn)\..+"),
+    # and words in single backticks, which are parameters, as numpydoc has it; or lists.
+    (r"py:obj", r"\w+|\[.*"),
+]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skanomaly"

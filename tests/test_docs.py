@@ -1,10 +1,14 @@
-"""What the README promises: its commands, its example and its links."""
+"""What the README promises, its commands, example and links; and what the API lists."""
 
+import importlib
+import inspect
 import re
 import runpy
 from pathlib import Path
 
 import pytest
+
+import skanomaly
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -40,3 +44,53 @@ def test_files_that_are_linked_are_there(page):
     targets = re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text("utf-8"))
     missing = [t for t in targets if not t.startswith("http") and not (ROOT / t).exists()]
     assert not missing
+
+
+# ----------------------------------------------------------------------------------------- API
+
+
+def listed_names():
+    """Return what docs/api/index.rst lists: {module: names}."""
+    listed, module = {}, None
+    for line in (ROOT / "docs" / "api" / "index.rst").read_text("utf-8").splitlines():
+        if found := re.match(r"\.\. (?:current)?module:: (\S+)$", line):
+            module = found[1]
+        elif found := re.match(r"   (\w+)$", line):
+            listed.setdefault(module, []).append(found[1])
+    return listed
+
+
+LISTED = listed_names()
+# Modules that the API has a section for, and all public subpackages.
+PUBLIC = sorted({"skanomaly", *LISTED, *(f"skanomaly.{name}" for name in skanomaly._SUBPACKAGES)})
+
+
+@pytest.mark.parametrize("module", LISTED)
+def test_names_that_the_api_lists_exist_and_are_public(module):
+    names = LISTED[module]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(importlib.import_module(module).__all__)
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_listed_in_the_api(module):
+    # By what it is: load is skanomaly.load and skanomaly.persistence.load.
+    found = importlib.import_module
+    listed = {id(getattr(found(place), name)) for place, names in LISTED.items() for name in names}
+    public = {name: getattr(found(module), name) for name in found(module).__all__}
+    documented = inspect.isclass, inspect.isroutine
+    missing = [
+        name
+        for name, thing in public.items()
+        if any(kind(thing) for kind in documented) and id(thing) not in listed
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in LISTED.items() for name in names]
+)
+def test_every_public_class_and_function_has_an_example(module, name):
+    doc = inspect.getdoc(getattr(importlib.import_module(module), name)) or ""
+    assert re.search(r"^Examples\n-{8}\n", doc, re.M), "it must have a section Examples"
+    assert ">>>" in doc

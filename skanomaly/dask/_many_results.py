@@ -27,6 +27,19 @@ class Failure(NamedTuple):
         Text of the exception.
     traceback : str
         Where it was raised, as Python prints it; empty if there is none.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from skanomaly import MeanDetector
+    >>> from skanomaly.dask import fit_many
+    >>> groups = {"a": np.ones((20, 1)), "b": np.full((20, 1), np.inf)}
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     fitted = fit_many(MeanDetector(), groups, progress=False)
+    >>> fitted.failures["b"].type
+    'ValueError'
     """
 
     entity: Any

@@ -38,6 +38,13 @@ class WorkerDiedError(distributed.KilledWorker):
         The worker that died last.
     allowed_failures : int
         Workers that may die of a task before it is given up.
+
+    Examples
+    --------
+    >>> from distributed import KilledWorker
+    >>> from skanomaly.dask import WorkerDiedError
+    >>> issubclass(WorkerDiedError, KilledWorker)  # what caught that one before catches this one
+    True
     """
 
     def __str__(self):

@@ -93,6 +93,37 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     (n_rows, n_features), NaN where it has no opinion. A detector with several opinions on a step
     yields the errors that ``measure`` makes of their residuals in ``_errors(sequences, measure)``.
     Inside, higher scores are more anomalous; the sign turns in the public methods and nowhere else.
+
+    Examples
+    --------
+    A detector that expects zero:
+
+    >>> import numpy as np
+    >>> from skanomaly.detectors import BaseDetector
+    >>> class ZeroDetector(BaseDetector):
+    ...     def __init__(
+    ...         self, *, score_norm="squared", smoothing=None, smoothing_span=16,
+    ...         smoothing_causal=False, feature_weights=None, contamination=0.01, threshold=None,
+    ...         after_fit=None,
+    ...     ):
+    ...         self.score_norm = score_norm
+    ...         self.smoothing = smoothing
+    ...         self.smoothing_span = smoothing_span
+    ...         self.smoothing_causal = smoothing_causal
+    ...         self.feature_weights = feature_weights
+    ...         self.contamination = contamination
+    ...         self.threshold = threshold
+    ...         self.after_fit = after_fit
+    ...     def _start(self, sequences):
+    ...         pass
+    ...     def _learn(self, sequences, partial):
+    ...         pass
+    ...     def _expected(self, sequences):
+    ...         for _, x in sequences.blocks():
+    ...             yield np.zeros(x.shape)
+    >>> X = np.array([[0.1], [-0.2], [3.0], [0.1]])
+    >>> ZeroDetector(contamination=0.25).fit_predict(X)
+    array([ 1,  1, -1,  1])
     """
 
     _parameter_constraints: dict = {
@@ -479,7 +510,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         return -total / sequences.n_timesteps
 
     def save(self, path, *, trusted=()):
-        """Write the detector to a file that :func:`skanomaly.load` reads without running code.
+        """Write a file that :func:`~skanomaly.persistence.load` reads without running code.
 
         Parameters
         ----------

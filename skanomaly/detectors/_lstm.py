@@ -137,7 +137,22 @@ TEACHER_FORCING_REFERENCE_DOC = """.. [Mal2016] P. Malhotra et al., "LSTM-based 
 
 
 class BaseLSTMDetector(BaseDetector):
-    """Base of the LSTM detectors; a subclass names its architecture in ``_architecture``."""
+    """Base of the LSTM detectors; a subclass names its architecture in ``_architecture``.
+
+    Examples
+    --------
+    A function of ``skanomaly.architectures``, named, makes a detector:
+
+    >>> import numpy as np
+    >>> from skanomaly.detectors import BaseLSTMDetector
+    >>> class Autoencoder(BaseLSTMDetector):
+    ...     def _architecture(self):
+    ...         return "sequence_autoencoder", {}
+    >>> X = np.sin(np.arange(60) / 3)[:, None]
+    >>> detector = Autoencoder(window_size=8, hidden_units=(3, 2), max_epochs=1, random_state=0)
+    >>> detector.fit(X).score_samples(X).shape
+    (60,)
+    """
 
     #: Why the encoder must not read backwards; None where the architecture takes the option.
     _refuses_bidirectional: str | None = "its network reads forwards only"

@@ -119,7 +119,17 @@ class OnnxDetector(OutlierMixin, BaseEstimator):
 
     Examples
     --------
-    See :func:`load_onnx`.
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skanomaly import LSTMAutoencoder
+    >>> from skanomaly.export import export_onnx, load_onnx
+    >>> X = np.sin(np.arange(100) / 5).reshape(-1, 1)
+    >>> detector = LSTMAutoencoder(window_size=10, hidden_units=2, max_epochs=0, random_state=0)
+    >>> path = Path(tempfile.mkdtemp()) / "detector.onnx"
+    >>> model = export_onnx(detector.fit(X), path)
+    >>> load_onnx(path).predict(X).shape
+    (100,)
     """
 
     def __init__(self, run, about):

@@ -35,6 +35,18 @@ class Counterfactual:
         Time steps of the interval that are still flagged.
     n_passes : int
         How often the detector was asked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly import PersistenceDetector
+    >>> from skanomaly.inspection import explain
+    >>> X = np.sin(np.arange(300) / 5).reshape(-1, 1)
+    >>> detector = PersistenceDetector().fit(X)
+    >>> X[100] += 1.0
+    >>> found = explain(detector, X, (100, 102)).counterfactual
+    >>> bool((detector.predict(found.X)[100:102] == 1).all())
+    True
     """
 
     success: bool

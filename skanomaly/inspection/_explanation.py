@@ -45,6 +45,18 @@ class Explanation:
         One per changed feature: "feature", "name", "n_steps", "largest" (the largest change, with
         its sign, in units of X), "in_errors" (its size in units of ``error_scale_``) and "in_std"
         (in standard deviations of the feature over X).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly import PersistenceDetector
+    >>> from skanomaly.inspection import explain
+    >>> X = np.sin(np.arange(300) / 5).reshape(-1, 1)
+    >>> detector = PersistenceDetector().fit(X)
+    >>> X[100] += 1.0
+    >>> explanation = explain(detector, X, (98, 104))
+    >>> explanation.flagged, bool((explanation.step_scores > explanation.step_threshold)[0])
+    (array([100, 101]), True)
     """
 
     interval: tuple

@@ -86,6 +86,16 @@ class IdentityReport:
         Number of time steps of X that were read.
     n_features : int
         Number of features that vary in them; the others are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly import MeanDetector
+    >>> from skanomaly.inspection import identity_report
+    >>> X = np.sin(np.arange(500) / 5).reshape(-1, 1)
+    >>> report = identity_report(MeanDetector().fit(X), X, random_state=0)
+    >>> report.verdict, round(report.copied, 2)
+    ('barely better than the mean', 0.0)
     """
 
     verdict: str

@@ -27,6 +27,19 @@ class OutputLoss(keras.layers.Layer):
     It is called on a list of three: what `output` reads (batch, time, n), what it should say
     (batch, time, n_outputs), and how much each step counts (batch, time). It returns, and adds to
     the losses of the model, what :func:`skanomaly.layers.kernels.output_loss` computes of them.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from skanomaly.layers import OutputLoss
+    >>> output = keras.layers.Dense(2)
+    >>> output.build((None, 5, 4))
+    >>> layer = OutputLoss(output)
+    >>> h, x, counts = (np.zeros(shape, "float32") for shape in [(3, 5, 4), (3, 5, 2), (3, 5)])
+    >>> from skanomaly.layers import kernels
+    >>> if keras.backend.backend() == "jax" and kernels.obstacle() is None:
+    ...     assert layer([h, x + 1, counts + 1]) == 1.0
     """
 
     def __init__(self, output, **kwargs):

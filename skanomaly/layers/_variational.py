@@ -11,7 +11,25 @@ _LARGEST_LOG = 10.0
 
 
 def bounded(log_variance):
-    """Keep a logarithm of a variance where its exponential is harmless: shape kept."""
+    """Keep a logarithm of a variance where its exponential is harmless: between -10 and 10.
+
+    Parameters
+    ----------
+    log_variance : tensor of any shape
+        What a layer says.
+
+    Returns
+    -------
+    bounded : tensor of the same shape
+        Almost the same where it is small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.layers import bounded
+    >>> [round(float(value), 3) for value in bounded(np.array([0.1, 100.0], "float32"))]
+    [0.1, 10.0]
+    """
     return _LARGEST_LOG * keras.ops.tanh(log_variance / _LARGEST_LOG)
 
 
@@ -25,6 +43,15 @@ class LogVariance(keras.layers.Layer):
         How many.
     n_members : int, default=1
         Members of an ensemble, each with numbers of its own, whose rows follow each other.
+    **kwargs
+        As for keras.layers.Layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.layers import LogVariance
+    >>> LogVariance(n_features=3)(np.ones((2, 5, 1), "float32")).shape == (2, 5, 3)
+    True
     """
 
     def __init__(self, n_features, n_members=1, **kwargs):
@@ -67,6 +94,15 @@ class OverDraws(keras.layers.Layer):
     ----------
     n_samples : int
         Draws per window.
+    **kwargs
+        As for keras.layers.Layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.layers import OverDraws
+    >>> OverDraws(n_samples=4)(np.ones((8, 5, 3), "float32")).shape == (2, 5, 6)
+    True
     """
 
     def __init__(self, n_samples, **kwargs):

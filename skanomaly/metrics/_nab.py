@@ -34,6 +34,13 @@ class BestNabScore(NamedTuple):
         At most 100. NaN if there is no window.
     threshold : float
         Time steps whose anomaly score is above are alerts. NaN if there is no window.
+
+    Examples
+    --------
+    >>> from skanomaly.metrics import best_nab_score
+    >>> best = best_nab_score([1, 1, 1, 1, -1, -1, 1], [0.1, 0.2, 0.1, 0.0, 0.9, 0.3, 0.1])
+    >>> best.score > 90, 0.3 <= best.threshold < 0.9
+    (True, True)
     """
 
     score: float

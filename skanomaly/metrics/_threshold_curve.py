@@ -38,6 +38,13 @@ class ThresholdCurve(NamedTuple):
         F-beta of both.
     flagged : ndarray
         Share of all time steps that are flagged.
+
+    Examples
+    --------
+    >>> from skanomaly.metrics import threshold_curve
+    >>> curve = threshold_curve([1, -1, 1], [0.1, 0.9, 0.4])
+    >>> curve.recall.tolist(), curve.flagged.round(2).tolist()
+    ([0.0, 1.0, 1.0, 1.0], [0.0, 0.33, 0.67, 1.0])
     """
 
     thresholds: np.ndarray

@@ -42,6 +42,13 @@ class RangeCurve(NamedTuple):
         Share of the weight found, times the share of anomalies found. Never falls.
     false_positive_rate : ndarray
         What is flagged beyond its weight over what is not anomalous. NaN if everything is.
+
+    Examples
+    --------
+    >>> from skanomaly.metrics import range_curve
+    >>> curve = range_curve([1, -1, -1, 1], [0.1, 0.8, 0.9, 0.2], buffer=2, n_thresholds=5)
+    >>> curve.recall.shape, bool((curve.recall[1:] >= curve.recall[:-1]).all())
+    ((5,), True)
     """
 
     thresholds: np.ndarray

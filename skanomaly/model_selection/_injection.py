@@ -44,6 +44,15 @@ class InjectedAnomaly(NamedTuple):
     size : float
         How much, in units of the robust spread of each feature; what "flatline", "warp" and
         "displaced" do does not depend on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.model_selection import InjectionScorer
+    >>> X = np.sin(np.arange(300) / 5).reshape(-1, 1)
+    >>> (anomaly,) = InjectionScorer(n_injections=1, kinds=("spike",)).inject(X)[0].anomalies
+    >>> anomaly.kind, anomaly.features, anomaly.stop > anomaly.start
+    ('spike', (0,), True)
     """
 
     series: int

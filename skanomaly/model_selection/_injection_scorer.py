@@ -30,6 +30,15 @@ class InjectedCopy(NamedTuple):
         -1 in the altered stretches of each series, 1 elsewhere.
     anomalies : list of InjectedAnomaly
         What was altered, as named tuples ``(series, start, stop, kind, features, size)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.model_selection import InjectionScorer
+    >>> X = np.sin(np.arange(300) / 5).reshape(-1, 1)
+    >>> altered, y, anomalies = InjectionScorer(n_injections=1, kinds=("spike",)).inject(X)[0]
+    >>> altered.shape == X.shape, len(y), len(anomalies)
+    (True, 1, 1)
     """
 
     X: object

@@ -70,7 +70,7 @@ class Differencer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     after a gap at the start is 0. With ``fill="keep"`` it does not count; the first observed
     value stays as it is instead.
 
-    :meth:`set_output` applies to a single series. Its containers have two dimensions, so that
+    ``set_output`` applies to a single series. Its containers have two dimensions, so that
     panels come back as arrays, and lists as lists of arrays, whatever was set.
 
     Examples
@@ -152,7 +152,7 @@ or list of (n_timesteps_i, n_features)
         -------
         X_new : ndarray, frame or list of ndarray, of the shape of X
             The differences, float32 if X is, else float64; NaN where X is NaN. A frame only for a
-            single series, and only if :meth:`set_output` asks for one.
+            single series, and only if ``set_output`` asks for one.
 
         Raises
         ------

@@ -70,7 +70,7 @@ class Downsampler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     float32 stays float32; everything else is returned as float64. Means are computed in float64.
 
-    :meth:`set_output` applies to a single series. Its containers have two dimensions, so that
+    ``set_output`` applies to a single series. Its containers have two dimensions, so that
     panels come back as arrays, and lists as lists of arrays, whatever was set. A pandas frame
     that was made of a pandas frame has, of each block, the index of the first time step.
 
@@ -147,7 +147,7 @@ or list of (n_timesteps_i, n_features)
         X_new : ndarray, frame or list of ndarray, nested like X
             One time step per block, with n_features times the number of statistics as the length
             of the last axis; float32 if X is, else float64. A frame only for a single series, and
-            only if :meth:`set_output` asks for one.
+            only if ``set_output`` asks for one.
 
         Raises
         ------

@@ -104,7 +104,7 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
     The labels y of a single series reach the inner transformer. Those of a panel or list have one
     entry per series, not per time step, and do not; neither do any with ``per_series=True``.
 
-    :meth:`set_output` applies to a single series. Its containers have two dimensions, so that
+    ``set_output`` applies to a single series. Its containers have two dimensions, so that
     panels come back as arrays, and lists as lists of arrays, whatever was set. Sparse results are
     made dense.
 
@@ -208,7 +208,7 @@ or list of (n_timesteps_i, n_features)
         -------
         X_new : ndarray, frame or list of ndarray, nested like X
             The transformed time steps, with the last axis of length n_features_out. A frame only
-            for a single series, and only if :meth:`set_output` asks for one.
+            for a single series, and only if ``set_output`` asks for one.
 
         Raises
         ------

@@ -137,6 +137,22 @@ def read_snapshot(path):
         If the file is no snapshot, or is damaged.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from skanomaly import PersistenceDetector
+    >>> from skanomaly.streaming import Stream, read_snapshot, write_snapshot
+    >>> detector = PersistenceDetector().fit(np.sin(np.arange(100) / 5)[:, None])
+    >>> stream = Stream(detector)
+    >>> _ = stream.update([0.5])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "stream.npz")
+    ...     write_snapshot(stream.snapshot(), path)
+    ...     again = Stream.restore(detector, read_snapshot(path))
+    >>> again.update([0.6]).score == stream.update([0.6]).score
+    True
     """
     content = Path(path).read_bytes()
     try:

@@ -46,6 +46,18 @@ class StreamResult(NamedTuple):
         ``score_features`` with the sign turned. NaN where there is none.
     scored : bool or ndarray of bool
         False for steps that were dropped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly import MeanDetector
+    >>> from skanomaly.streaming import Stream
+    >>> detector = MeanDetector().fit(np.random.default_rng(0).normal(size=(100, 2)))
+    >>> result = Stream(detector).update([0.1, 9.0])
+    >>> int(result.step), int(result.label), result.errors.shape
+    (0, -1, (2,))
+    >>> bool(result.decision < 0)
+    True
     """
 
     step: Any

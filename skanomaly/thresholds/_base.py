@@ -19,6 +19,15 @@ class BaseThreshold(BaseEstimator, metaclass=ABCMeta):
     ----------
     threshold_ : float
         Scores above it are anomalies.
+
+    Examples
+    --------
+    >>> from skanomaly.thresholds import BaseThreshold
+    >>> class MaximumThreshold(BaseThreshold):
+    ...     def _select(self, scores, y):
+    ...         return scores.max()
+    >>> MaximumThreshold().fit([0.2, 0.7, 0.4]).predict([0.7, 0.8])
+    array([ 1, -1])
     """
 
     _parameter_constraints: dict = {}

@@ -167,6 +167,17 @@ def lstm(x, mask, kernel, recurrent, bias, h, c, return_sequences, *, x_drop=Non
         If this process has no fused kernel.
     ValueError
         If a shape or a dtype is another: compiled code reads memory without looking.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.layers import kernels
+    >>> shapes = [(1, 3, 16), (1, 4, 16), (1, 16), (2, 4), (2, 4)]
+    >>> weights_and_states = [keras.ops.zeros(shape, "float32") for shape in shapes]
+    >>> x = keras.ops.ones((2, 5, 3), "float32")
+    >>> if kernels.obstacle() is None:
+    ...     hs, h, c = kernels.lstm(x, None, *weights_and_states, True)
+    ...     assert hs.shape == (2, 5, 4)
     """
     if reason := obstacle():
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
@@ -200,6 +211,16 @@ def lstm_of_arrays(x, kernel, recurrent, bias, h, c, return_sequences):
         If Numba is not installed.
     ValueError
         If a shape or a dtype is another: compiled code reads memory without looking.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skanomaly.layers import kernels
+    >>> shapes = [(2, 5, 3), (1, 3, 16), (1, 4, 16), (1, 16), (2, 4), (2, 4)]
+    >>> if kernels.array_obstacle() is None:
+    ...     arrays = [np.zeros(shape, np.float32) for shape in shapes]
+    ...     hs, h, c = kernels.lstm_of_arrays(*arrays, True)
+    ...     assert hs.shape == (2, 5, 4)
     """
     if reason := array_obstacle():
         raise RuntimeError(f"This process must have Numba to run the kernel; {reason}")
@@ -238,6 +259,15 @@ def output_loss(h, x, kernel, bias, counts):
         If this process has no such kernel.
     ValueError
         If a shape or a dtype is another: compiled code reads memory without looking.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from skanomaly.layers import kernels
+    >>> shapes = [(2, 5, 4), (2, 5, 3), (4, 3), (3,), (2, 5)]
+    >>> h, x, kernel, bias, counts = (keras.ops.ones(shape, "float32") for shape in shapes)
+    >>> if keras.backend.backend() == "jax" and kernels.obstacle() is None:
+    ...     assert kernels.output_loss(h, x, kernel, bias, counts) == 16.0  # (4 + 1 - 1)**2
     """
     if keras.backend.backend() != "jax":
         raise RuntimeError(
