@@ -1,6 +1,8 @@
 """How Sphinx builds the documentation: python -m sphinx -W -b html docs docs/_build/html."""
 
+import os
 import re
+import warnings
 from pathlib import Path
 
 import skanomaly
@@ -15,8 +17,11 @@ extensions = [
     "sphinx.ext.autosummary",
     "matplotlib.sphinxext.plot_directive",
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "examples"]  # of the examples, sphinx-gallery makes pages
 templates_path = ["_templates"]
 default_role = "py:obj"
 # A reference to nothing is a warning, and warnings fail the build; but for
@@ -63,6 +68,36 @@ plot_include_source = False
 plot_html_show_source_link = False
 plot_html_show_formats = False
 plot_formats = [("png", 110)]
+
+# Prompts and what a command prints are not copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "generated/gallery",
+    "subsection_order": ["examples/questions", "examples/uses", "examples/tutorials"],
+    "within_subsection_order": "FileNameSortKey",
+    # Pages of the API show the examples that use what they describe: see _templates/autosummary.
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skanomaly",),
+    "inspect_global_variables": False,
+    "abort_on_example_error": True,
+    # Tables are shown, what drawing returns is not.
+    "capture_repr": ("_repr_html_",),
+    "image_srcset": ["2x"],
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    # Times differ from build to build.
+    "min_reported_time": 1e9,
+    "write_computation_times": False,
+}
+# What examples write to standard error would be on their pages: a warning stops the build instead,
+# and backends have nothing to say about the machine.
+warnings.filterwarnings("error", module=r"(__main__|skanomaly)(\.|$)")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def write_command_line_help(app):
