@@ -1,0 +1,1 @@
+"""Small studies on generated series, whose tables the first pages of the guide show."""
