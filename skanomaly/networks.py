@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from skanomaly._backend import load_keras
+from skanomaly.builders import Builder
 from skanomaly.layers import LSTM, EnsembleLSTM, FoldMembers, OutputLoss, UnfoldMembers, kernels
 from skanomaly.objectives import is_squared_error, objective
+from skanomaly.reseeding import keeping_random
 
 keras = load_keras()
 
@@ -26,6 +28,7 @@ __all__ = [
     "compiled",
     "find_devices",
     "initial_weights",
+    "set_weights",
     "spread",
 ]
 
@@ -47,6 +50,16 @@ class Network:
     def n_members(self):
         """Return the number of members of an ensemble, 1 for a network that is none."""
         return dict(self.options).get("n_members", 1)
+
+    @property
+    def is_own(self):
+        """Tell whether a function of the user builds it."""
+        return isinstance(self.architecture, Builder)
+
+    @property
+    def fills_padding(self):
+        """Tell whether it reads the last value where a window has no steps, for want of a mask."""
+        return self.masked and self.is_own and not self.architecture.takes_mask
 
 
 @dataclass(frozen=True)
@@ -90,13 +103,46 @@ def build(network):
         seen = noise(seen)
     if network.indicator:
         seen = keras.ops.concatenate([seen, inputs["observed"]], axis=-1)
-    y = network.architecture(seen, mask, x.shape[-1], **dict(network.options))
+    y = _speak(network, seen, mask, x.shape)
     if mask is not None:
         # Also drops the mask that Keras attaches to y, by which it would weigh the loss again.
         y = y * keras.ops.cast(keras.ops.expand_dims(mask, -1), "float32")
     if network.n_members > 1:
         y = UnfoldMembers(network.n_members, dtype="float32", name="members")(y)
     return keras.Model(model_inputs, y, name=network.architecture.__name__)
+
+
+def _speak(network, x, mask, shape):
+    """Apply the architecture; a function of the user must keep the shape of the windows."""
+    if not network.is_own:
+        return network.architecture(x, mask, shape[-1], **dict(network.options))
+    with keeping_random():
+        y = network.architecture(x, mask, shape[-1])
+    if not isinstance(y, keras.KerasTensor):
+        remedy = "Return model(x), not the model" if isinstance(y, keras.Layer) else "Return y"
+        raise ValueError(
+            "build must return the Keras tensor that its layers made of x; got "
+            f"{type(y).__name__}. {remedy}."
+        )
+    if y.shape != shape or "float" not in y.dtype:
+        raise ValueError(
+            f"build must return floats of the shape of the windows, {shape}; got {y.dtype} of "
+            f"shape {y.shape}. End the network with keras.layers.Dense(n_features), and keep the "
+            'time steps, for example by padding="same" or RepeatVector(x.shape[1]).'
+        )
+    return y if y.dtype == "float32" else keras.ops.cast(y, "float32")
+
+
+def set_weights(model, weights):
+    """Set the weights of a model, if they are of such a network."""
+    shapes, given = [tuple(v.shape) for v in model.weights], [np.shape(w) for w in weights]
+    if shapes != given:
+        raise ValueError(
+            f"The network must be the one that was trained, with weights of shapes {given}; got "
+            f"one with {shapes}. What shapes the network must not change after fit, and a builder "
+            "must make the same weights at each call, with a mask or without. Fit again."
+        )
+    model.set_weights(weights)
 
 
 def initial_weights(model, random_state, n_members=1):
@@ -227,7 +273,7 @@ class Compiled:
 
     def reset(self, weights, learning_rate=None, optimizer_state=None):
         """Set the weights, and the optimizer as when new, or as it was when the state was read."""
-        self.model.set_weights(weights)
+        set_weights(self.model, weights)
         optimizer = self.trainer.optimizer
         state = self.optimizer_state if optimizer_state is None else optimizer_state
         for variable, value in zip(optimizer.variables, state, strict=True):
@@ -271,6 +317,11 @@ class Compiled:
         generators = (v for v in self.model.variables if v.name == "seed_generator_state")
         for i, state in enumerate(generators):
             state.assign(np.array([(seed + i) % 2**32, 0], dtype=np.uint32))
+        if keras.backend.backend() == "torch":
+            import torch
+
+            # Dropout layers draw from it, whatever their generator; see training._quiet_torch.
+            torch.manual_seed(seed)
 
 
 _MOST_IDLE = 16

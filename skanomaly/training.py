@@ -1,6 +1,7 @@
 """The fit loop and the forward pass: windows in, weights or reconstructions out."""
 
 import copy
+import functools
 import sys
 import time
 from contextlib import contextmanager
@@ -12,7 +13,16 @@ from threadpoolctl import threadpool_limits
 
 from skanomaly._backend import load_keras
 from skanomaly.batches import SeriesBatches, WindowBatches, bucket_sizes
-from skanomaly.networks import Pace, build, compiled, find_devices, initial_weights, spread
+from skanomaly.networks import (
+    Pace,
+    build,
+    compiled,
+    find_devices,
+    initial_weights,
+    set_weights,
+    spread,
+)
+from skanomaly.reseeding import draw_weights
 from skanomaly.windows import fill_gaps
 
 keras = load_keras()
@@ -25,6 +35,7 @@ __all__ = [
     "new_state",
     "reconstruct",
     "reconstruct_series",
+    "say",
     "train",
 ]
 
@@ -64,13 +75,15 @@ class EarlyStopping:
 def new_state(network, seed):
     """Draw the weights of an untrained network."""
     random_state = np.random.RandomState(seed)
+    if network.is_own:
+        return State(draw_weights(functools.partial(build, network), random_state))
     return State(initial_weights(build(network), random_state, network.n_members))
 
 
 def build_model(network, weights):
     """Make a Keras model with the given weights, for the user to keep."""
     model = build(network)
-    model.set_weights(weights)
+    set_weights(model, weights)
     return model
 
 
@@ -221,6 +234,8 @@ class _Feeder(keras.utils.PyDataset):
 
 def _inputs(x, mask, network):
     """Arrange what the network reads; gaps in x (batch, time, features) are filled."""
+    if network.fills_padding:
+        x = np.where(mask[:, :, None], x, np.float32(np.nan))
     inputs = {"x": _shared(fill_gaps(x, network.causal))}
     if network.indicator:
         inputs["observed"] = (~np.isnan(x) & mask[:, :, None]).astype(np.float32)
@@ -323,7 +338,7 @@ def reconstruct(windows, *, network, recipe, weights):
     """
     batches = WindowBatches(windows, _scoring_batch(windows.window_size))
     with _quiet_torch(), compiled(network, recipe) as lent:
-        lent.model.set_weights(weights)
+        set_weights(lent.model, weights)
         say = lent.speaker()
         # The network computes a batch while what it said of the one before is put to use.
         waiting = None
@@ -335,6 +350,20 @@ def reconstruct(windows, *, network, recipe, weights):
             waiting = x, y, n_windows
         if waiting:
             yield from _in_parts(*waiting)
+
+
+def say(x, *, network, recipe, weights):
+    """Return what a network says of a few windows (n_windows, window_size, n_features), not masked.
+
+    Rows are filled up to a power of two, so that few numbers of them are compiled for.
+    """
+    n_rows = 1 << (len(x) - 1).bit_length()
+    padded = np.zeros((n_rows, *x.shape[1:]), np.float32)
+    padded[: len(x)] = x
+    exists = np.ones(padded.shape[:2], dtype=bool)
+    with _quiet_torch(), compiled(network, recipe) as lent:
+        set_weights(lent.model, weights)
+        return np.asarray(lent.speaker()(_inputs(padded, exists, network)))[: len(x)]
 
 
 def _in_parts(x, y, n_windows):
@@ -372,7 +401,7 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
             if not len(chosen):
                 continue
             with _quiet_torch(), compiled(network, recipe) as lent:
-                lent.model.set_weights(weights)
+                set_weights(lent.model, weights)
                 for some, said in _said_of_series(windows, chosen, padded, lent.speaker(), network):
                     if y is None:
                         y = np.empty((len(x), *said.shape[2:]), np.float32)
@@ -419,5 +448,6 @@ def _quiet_torch():
         return
     import torch
 
-    with threadpool_limits(1, "openmp"), torch.random.fork_rng(devices=[]):
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with threadpool_limits(1, "openmp"), torch.random.fork_rng(devices=devices):
         yield

@@ -18,7 +18,10 @@ LAYERS = [
     ("windows", "aggregation", "batches"),
     ("datasets", "preprocessing", "thresholds", "metrics"),
     ("layers",),
-    ("architectures", "objectives", "networks", "training", "scoring", "smoothing"),
+    (
+        *("architectures", "builders", "reseeding", "objectives", "networks", "training"),
+        *("scoring", "smoothing"),
+    ),
     ("detectors",),
     ("model_selection", "inspection", "displays"),
     ("streaming", "persistence", "dask", "export", "reports"),
@@ -26,7 +29,9 @@ LAYERS = [
     ("__main__",),
 ]
 USABLE_ALONE = {"datasets", "preprocessing", "thresholds", "metrics"}
-IMPORT_KERAS = {"_backend", "layers", "architectures", "objectives", "networks", "training"}
+IMPORT_KERAS = {
+    *("_backend", "layers", "architectures", "reseeding", "objectives", "networks", "training"),
+}
 # The command line reports the backend that a detector ran on, which only Keras can tell.
 ASK_FOR_KERAS = IMPORT_KERAS | {"cli", "persistence"}
 

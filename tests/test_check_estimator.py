@@ -1,11 +1,13 @@
 """scikit-learn's own checks, on every public estimator."""
 
 import pytest
+from own_builders import Named
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skanomaly import (
+    KerasDetector,
     LinearForecaster,
     LSTMAutoencoder,
     LSTMForecaster,
@@ -50,6 +52,7 @@ def expected_failed_checks(estimator):
         LSTMForecaster(**TINY | {"window_size": 1}),
         VariationalLSTMAutoencoder(**TINY),
         VariationalLSTMAutoencoder(**TINY | {"window_size": 1}),
+        KerasDetector(Named(), window_size=4, max_epochs=1, random_state=0),
         NearestWindowDetector(window_size=4),
         NearestWindowDetector(window_size=1),
         ScoreEnsemble([("mean", MeanDetector()), ("linear", LinearForecaster(lags=1))]),

@@ -5,17 +5,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_builders import conv
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny import NETWORKS, TINY, by_class, tiny_detectors
 
-from skanomaly import training
+from skanomaly import KerasDetector, training
 from skanomaly.preprocessing import Differencer, SequenceTransformer
 
 pytestmark = pytest.mark.contract
 
 SIZE = TINY["window_size"]
+OWN = KerasDetector(conv, **{name: value for name, value in TINY.items() if name != "hidden_units"})
 
 
 def make_series(n_timesteps, seed, gaps=False):
@@ -26,7 +28,7 @@ def make_series(n_timesteps, seed, gaps=False):
     return X
 
 
-@pytest.fixture(scope="module", params=tiny_detectors(), ids=by_class)
+@pytest.fixture(scope="module", params=[*tiny_detectors(), OWN], ids=by_class)
 def fitted(request):
     return clone(request.param).fit(make_series(80, 0))
 

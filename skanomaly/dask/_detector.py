@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skanomaly._backend import choose_backend
 from skanomaly.dask._tasks import Work
-from skanomaly.detectors import BaseDetector, BaseLSTMDetector
+from skanomaly.detectors import BaseDetector, BaseNetworkDetector
 from skanomaly.exceptions import BackendNotFoundError
 from skanomaly.model_selection import (
     FixedThresholdDetector,
@@ -156,7 +156,7 @@ def _backend_of(core):
 
 
 def _has_network(estimator):
-    if isinstance(estimator, BaseLSTMDetector):
+    if isinstance(estimator, BaseNetworkDetector):
         return True
     if isinstance(estimator, ScoreEnsemble):
         return any(_has_network(one) for one in estimator.estimators_)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from skanomaly._backend import choose_backend
 from skanomaly.dask._extra import distributed
-from skanomaly.detectors import BaseLSTMDetector
+from skanomaly.detectors import BaseNetworkDetector
 from skanomaly.exceptions import BackendNotFoundError, MissingDependencyError
 
 __all__ = [
@@ -76,7 +76,7 @@ def describe_keras():
 def needs_keras(calls):
     """Tell whether an estimator among the arguments of calls is a network or holds one."""
     return any(
-        isinstance(part, BaseLSTMDetector)
+        isinstance(part, BaseNetworkDetector)
         for _, args, kwargs in calls
         for argument in (*args, *kwargs.values())
         for part in _parts(argument)

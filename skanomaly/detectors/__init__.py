@@ -3,10 +3,12 @@
 from skanomaly.detectors._autoencoder import LSTMAutoencoder
 from skanomaly.detectors._base import BaseDetector
 from skanomaly.detectors._forecaster import LSTMForecaster
+from skanomaly.detectors._keras import KerasDetector
 from skanomaly.detectors._linear import LinearForecaster
 from skanomaly.detectors._lstm import BaseLSTMDetector
 from skanomaly.detectors._mean import MeanDetector
 from skanomaly.detectors._nearest import NearestWindowDetector
+from skanomaly.detectors._network import BaseNetworkDetector
 from skanomaly.detectors._persistence import PersistenceDetector
 from skanomaly.detectors._seq2seq import Seq2SeqLSTMAutoencoder
 from skanomaly.detectors._variational import VariationalLSTMAutoencoder
@@ -14,6 +16,8 @@ from skanomaly.detectors._variational import VariationalLSTMAutoencoder
 __all__ = [
     "BaseDetector",
     "BaseLSTMDetector",
+    "BaseNetworkDetector",
+    "KerasDetector",
     "LSTMAutoencoder",
     "LinearForecaster",
     "MeanDetector",

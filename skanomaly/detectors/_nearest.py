@@ -7,7 +7,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from skanomaly.aggregation import AGGREGATIONS, aggregate, aggregated_reach
 from skanomaly.detectors._base import ATTRIBUTES_DOC, THRESHOLD_DOC, BaseDetector
-from skanomaly.detectors._lstm import limit_window_size
+from skanomaly.detectors._network import limit_window_size
 from skanomaly.scoring import multiply_rows
 from skanomaly.validation import Interval, StrOptions
 from skanomaly.windows import Windows, fill_gaps

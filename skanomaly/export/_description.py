@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skanomaly.detectors import (
+    KerasDetector,
     LSTMAutoencoder,
     LSTMForecaster,
     Seq2SeqLSTMAutoencoder,
@@ -120,6 +121,11 @@ def _remedy(detector):
         return "Export the detectors that it combines, one by one, and combine their scores."
     if hasattr(detector, "estimator_"):
         return "Export its estimator_, and compare the scores with its threshold."
+    if isinstance(detector, KerasDetector):
+        return (
+            "Its network is of your own making, of layers unknown here. Export the network alone, "
+            'by detector.model_.export("network.onnx", format="onnx").'
+        )
     return "Keep it in Python, or export an LSTM detector."
 
 

@@ -27,7 +27,7 @@ __all__ = [
 
 _CLASSES = {
     "skanomaly.detectors": (
-        "LSTMAutoencoder", "LSTMForecaster", "LinearForecaster", "MeanDetector",
+        "KerasDetector", "LSTMAutoencoder", "LSTMForecaster", "LinearForecaster", "MeanDetector",
         "NearestWindowDetector", "PersistenceDetector", "Seq2SeqLSTMAutoencoder",
         "VariationalLSTMAutoencoder",
     ),

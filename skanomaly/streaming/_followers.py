@@ -12,6 +12,8 @@ import numpy as np
 
 from skanomaly.detectors import (
     BaseLSTMDetector,
+    BaseNetworkDetector,
+    KerasDetector,
     LinearForecaster,
     LSTMForecaster,
     MeanDetector,
@@ -23,6 +25,7 @@ from skanomaly.scoring import step_scores
 from skanomaly.streaming._ensemble import EnsembleFollower
 from skanomaly.streaming._networks import (
     ArrayNetwork,
+    KerasNetwork,
     choose_engine,
     forecast_layers,
     latest_leads,
@@ -32,7 +35,7 @@ from skanomaly.windows import carry_forward
 __all__ = ["make_follower"]
 
 _KNOWN = (
-    BaseLSTMDetector,
+    BaseNetworkDetector,
     LinearForecaster,
     PersistenceDetector,
     MeanDetector,
@@ -69,6 +72,14 @@ def make_follower(detector, n_streams, follow, *, carry_state=False, engine="aut
             return _CarriedForecaster(detector, network, n_streams), chosen
         judge = _NetworkJudge(detector, network)
         return _WindowFollower(detector, judge, n_streams), chosen
+    if isinstance(detector, KerasDetector):
+        if engine != "auto":
+            raise ValueError(
+                "engine must be 'auto' for a KerasDetector, whose network Keras alone can compute; "
+                f"got {engine!r}. Leave it out."
+            )
+        judge = _NetworkJudge(detector, KerasNetwork(detector))
+        return _WindowFollower(detector, judge, n_streams), "keras"
     if isinstance(detector, NearestWindowDetector):
         return _WindowFollower(detector, _NearestJudge(detector), n_streams), None
     if isinstance(detector, LinearForecaster):
@@ -168,7 +179,7 @@ class _NetworkJudge:
 
 def errors_of(detector, x, said):
     """Turn what a network said of x (..., n_features) into errors of its shape, float64."""
-    if detector.n_estimators == 1:
+    if detector._n_networks == 1:
         errors = detector._errors_of(x, said, detector._norm)
     else:
         errors = detector._errors_of(x[..., None, :], said, detector._norm).mean(axis=-2)

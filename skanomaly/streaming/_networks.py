@@ -13,6 +13,7 @@ from skanomaly.windows import fill_gaps
 __all__ = [
     "ENGINES",
     "ArrayNetwork",
+    "KerasNetwork",
     "choose_engine",
     "forecast_layers",
     "latest_leads",
@@ -173,6 +174,23 @@ class ArrayNetwork:
     def bias(self, name, n_rows):
         """Return the only weight of a layer for each row: (n_rows, n)."""
         return np.repeat(self._weights[name][0], n_rows // self.n_members, axis=0)
+
+
+class KerasNetwork:
+    """The network of a fitted detector, computed by Keras: for networks that no array code knows.
+
+    Parameters
+    ----------
+    detector : BaseNetworkDetector
+        Fitted, with a window size.
+    """
+
+    def __init__(self, detector):
+        self._detector = detector
+
+    def __call__(self, windows):
+        """Say what the network says of the last step of windows; see :class:`ArrayNetwork`."""
+        return self._detector._say(windows)[:, -1]
 
 
 def _affine(x, kernel, bias):

@@ -97,7 +97,8 @@ class Stream:
         Steps without any observed value teach it nothing.
     engine : {"auto", "numba", "numpy"}, default="auto"
         What computes LSTM networks. "auto" is Numba where it is installed (``pip install
-        'skanomaly[fast]'``), which is many times faster than NumPy here.
+        'skanomaly[fast]'``), which is many times faster than NumPy here. The network of a
+        :class:`~skanomaly.KerasDetector` is computed by Keras.
     late : {"drop", "raise"}, default="drop"
         What to do with steps that were there before, which only a `step` number given to
         :meth:`update` can tell: leave them out, or refuse them.
@@ -112,7 +113,7 @@ class Stream:
     warm_up : int
         First steps of a stream that get no score: ``window_size_ - 1`` of detectors with windows,
         the smallest lag of forecasters without a network, 0 of :class:`~skanomaly.MeanDetector`.
-    engine_used : {"numba", "numpy"} or None
+    engine_used : {"numba", "numpy", "keras"} or None
         What computes the network; None where there is none.
 
     Raises

@@ -96,16 +96,27 @@ print(X_mean.shape, X_both.shape)
 # on the features of the original, one with windows of 1 and one with windows of 24 steps, and
 # score the held-out snapshots in order and in random order.
 
-settings = {"hidden_units": 16, "learning_rate": 0.01, "batch_size": 32, "random_state": 0}
-one = Seq2SeqLSTMAutoencoder(window_size=1, max_epochs=15, **settings).fit(X_mean[TRAIN])
-day = LSTMAutoencoder(window_size=24, max_epochs=20, noise_std=0.3, **settings).fit(X_mean[TRAIN])
+settings = {
+    "hidden_units": 16,
+    "learning_rate": 0.01,
+    "batch_size": 32,
+    "random_state": 0,
+}
+one = Seq2SeqLSTMAutoencoder(window_size=1, max_epochs=15, **settings).fit(
+    X_mean[TRAIN]
+)
+day = LSTMAutoencoder(window_size=24, max_epochs=20, noise_std=0.3, **settings).fit(
+    X_mean[TRAIN]
+)
 
 order = np.random.default_rng(1).permutation(100)
 for name, detector in (("window of 1", one), ("window of 24", day)):
     in_order = -detector.score_samples(X_mean[HELD_OUT])[order]
     shuffled = -detector.score_samples(X_mean[HELD_OUT][order])
     same = np.allclose(in_order, shuffled)
-    print(f"{name}: same scores {same}, mean error {shuffled.mean() / in_order.mean():.1f} times")
+    print(
+        f"{name}: same scores {same}, mean error {shuffled.mean() / in_order.mean():.1f} times"
+    )
 
 # %%
 # With a window of one step the scores are the same to the last digit. The network sees a heap of
@@ -122,12 +133,18 @@ y_stall[STALL.start - 500 : STALL.stop - 500] = -1
 stalled = slice(500, 600)
 fig, axes = plt.subplots(3, 1, figsize=(8, 5.5), sharex=True, layout="constrained")
 axes[0].plot(np.arange(500, 600), X_mean[stalled, 0], color="#33506b")
-axes[0].set(ylabel="mean vibration\nof bearing 1, scaled", title="A load that stands still")
-for ax, name, detector in zip(axes[1:], ("window of 1", "window of 24"), (one, day), strict=True):
+axes[0].set(
+    ylabel="mean vibration\nof bearing 1, scaled", title="A load that stands still"
+)
+for ax, name, detector in zip(
+    axes[1:], ("window of 1", "window of 24"), (one, day), strict=True
+):
     scores = -detector.score_samples(X_mean)
     ax.plot(np.arange(500, 600), scores[stalled], color="#e08214")
     ax.set(ylabel=f"anomaly score,\n{name}", ylim=(0, None))
-    ap, auc = (metric(y_stall, scores[stalled]) for metric in (average_precision, roc_auc))
+    ap, auc = (
+        metric(y_stall, scores[stalled]) for metric in (average_precision, roc_auc)
+    )
     print(f"{name}: average precision {ap:.2f}, ROC AUC {auc:.2f}")
 for ax in axes:
     ax.axvspan(STALL.start, STALL.stop, color="0.88", zorder=0)
@@ -160,18 +177,30 @@ runs = {
     ),
     "window of 24, mean": (
         LSTMAutoencoder(
-            window_size=24, max_epochs=20, noise_std=0.3, aggregation="last", **settings, **causal
+            window_size=24,
+            max_epochs=20,
+            noise_std=0.3,
+            aggregation="last",
+            **settings,
+            **causal,
         ),
         X_mean,
     ),
     "window of 24, mean and max": (
         LSTMAutoencoder(
-            window_size=24, max_epochs=20, noise_std=0.3, aggregation="last", **settings, **causal
+            window_size=24,
+            max_epochs=20,
+            noise_std=0.3,
+            aggregation="last",
+            **settings,
+            **causal,
         ),
         X_both,
     ),
 }
-fig, axes = plt.subplots(3, 1, figsize=(8, 6), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    3, 1, figsize=(8, 6), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (name, (detector, X)) in zip(axes, runs.items(), strict=True):
     alarm, scores, threshold = first_alarm(detector, X)
     ax.semilogy(scores, color="#33506b", linewidth=0.8)
@@ -180,7 +209,9 @@ for ax, (name, (detector, X)) in zip(axes, runs.items(), strict=True):
     ax.axvline(alarm, color="#e08214", linewidth=2)
     ax.set(title=name, ylabel="anomaly score")
     print(f"{name}: alarm {(SNAPSHOTS - alarm) / 6:.0f} hours before failure")
-axes[-1].set(xlabel="snapshot; dotted: the defect begins, orange: alarm, dashed: threshold")
+axes[-1].set(
+    xlabel="snapshot; dotted: the defect begins, orange: alarm, dashed: threshold"
+)
 
 # %%
 # Longer windows warn earlier on the same feature, and the maxima add as much again. But maxima are

@@ -106,7 +106,9 @@ def window_errors(X):
 def smallest_window_error(X):
     """Score rows by the smallest error of the windows that hold them: (n_timesteps,)."""
     edge = np.full(window - 1, np.inf)
-    return sliding_window_view(np.concatenate([edge, window_errors(X), edge]), window).min(axis=1)
+    return sliding_window_view(
+        np.concatenate([edge, window_errors(X), edge]), window
+    ).min(axis=1)
 
 
 # %%
@@ -130,7 +132,10 @@ def smallest_row_error(X):
 # seven normal days that the network has not seen, and promises a rate: of normal rows it flags
 # about 0.5 %.
 
-rules = {"error of the day": smallest_window_error, "error of the row": smallest_row_error}
+rules = {
+    "error of the day": smallest_window_error,
+    "error of the row": smallest_row_error,
+}
 thresholds = {
     ("error of the day", "maximum in training"): window_errors(train).max(),
     ("error of the row", "maximum in training"): smallest_row_error(train).max(),
@@ -153,9 +158,13 @@ axes[-1].set_xlabel("days; dashed: maximum in training, dotted: from held-out da
 
 for (name, source), threshold in sorted(thresholds.items()):
     labels = np.where(rules[name](test) > threshold, -1, 1)
-    found = ["found" if (labels[part] == -1).any() else "missed" for part in (low, high)]
+    found = [
+        "found" if (labels[part] == -1).any() else "missed" for part in (low, high)
+    ]
     false = (labels[y_half == 1] == -1).mean()
-    print(f"{name}, {source}: hour {found[0]}, day {found[1]}, {false:.1%} of normal rows flagged")
+    print(
+        f"{name}, {source}: hour {found[0]}, day {found[1]}, {false:.1%} of normal rows flagged"
+    )
 
 # %%
 # The error of the day spreads an hour over 24, so it hides under the maximum of the training
@@ -173,8 +182,12 @@ broken[100] = 400
 for name, rule in rules.items():
     before, after = rule(held_out), rule(broken)
     maximum = after.max() / before.max()
-    old, new = (ConformalThreshold(alpha=0.01).fit(s).threshold_ for s in (before, after))
-    print(f"{name}: maximum {maximum:.1f} times as high, conformal {new / old:.1f} times")
+    old, new = (
+        ConformalThreshold(alpha=0.01).fit(s).threshold_ for s in (before, after)
+    )
+    print(
+        f"{name}: maximum {maximum:.1f} times as high, conformal {new / old:.1f} times"
+    )
 
 # %%
 # The rival

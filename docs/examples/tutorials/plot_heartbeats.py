@@ -44,7 +44,13 @@ from skanomaly.thresholds import ConformalThreshold, QuantileThreshold, SigmaThr
 
 #: Place, width (in shares of a beat) and height of P, Q, R, S and T.
 NORMAL = np.array(
-    [[0.2, 0.05, 0.3], [0.35, 0.025, -0.3], [0.4, 0.03, 1.0], [0.46, 0.03, -0.5], [0.7, 0.08, 0.6]]
+    [
+        [0.2, 0.05, 0.3],
+        [0.35, 0.025, -0.3],
+        [0.4, 0.03, 1.0],
+        [0.46, 0.03, -0.5],
+        [0.7, 0.08, 0.6],
+    ]
 )
 
 
@@ -61,7 +67,9 @@ def make_beats(n_beats, kind, rng):
     bumps[:, :, 0] += 0.02 * rng.standard_normal((n_beats, 1))
     bumps[:, :, 2] *= 1 + 0.12 * rng.standard_normal((n_beats, 5))
     place, width, height = bumps.transpose(2, 0, 1)[..., None]
-    beats = (height * np.exp(-((np.linspace(0, 1, 140) - place) ** 2) / (2 * width**2))).sum(axis=1)
+    beats = (
+        height * np.exp(-((np.linspace(0, 1, 140) - place) ** 2) / (2 * width**2))
+    ).sum(axis=1)
     beats += 0.04 * rng.standard_normal(beats.shape)
     beats -= beats.mean(axis=1, keepdims=True)
     return (beats / beats.std(axis=1, keepdims=True))[..., None]
@@ -131,14 +139,20 @@ for name, s in (("LSTM autoencoder", scores), ("distance to the mean beat", riva
 
 train_scores = -detector.score_samples(X_train)
 rules = {
-    "mean + 1 standard deviation, training": SigmaThreshold(n_sigmas=1).fit(train_scores),
-    "2 % of the training beats": QuantileThreshold(contamination=0.02).fit(train_scores),
+    "mean + 1 standard deviation, training": SigmaThreshold(n_sigmas=1).fit(
+        train_scores
+    ),
+    "2 % of the training beats": QuantileThreshold(contamination=0.02).fit(
+        train_scores
+    ),
     "2 % of held-out beats, conformal": ConformalThreshold(alpha=0.02).fit(held_out),
 }
 for name, rule in rules.items():
     labels = rule.predict(scores)
     (caught, missed), (false, _) = confusion_matrix(y_test, labels, labels=[-1, 1])
-    print(f"{name:38s} {false / 400:5.1%} of normal beats flagged, {caught / 300:.0%} of anomalies")
+    print(
+        f"{name:38s} {false / 400:5.1%} of normal beats flagged, {caught / 300:.0%} of anomalies"
+    )
 
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 bins = np.geomspace(scores.min(), scores.max(), 60)

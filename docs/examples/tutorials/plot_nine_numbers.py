@@ -81,7 +81,10 @@ axes[0].legend(loc="upper left")
 def rising_lines(n_series, random_state):
     """Make lines of nine time steps with a random start and step: (n_series, 9, 1)."""
     rng = np.random.default_rng(random_state)
-    start, step = rng.uniform(0, 1, (n_series, 1)), rng.uniform(0.05, 0.15, (n_series, 1))
+    start, step = (
+        rng.uniform(0, 1, (n_series, 1)),
+        rng.uniform(0.05, 0.15, (n_series, 1)),
+    )
     lines = start + step * np.arange(9) + rng.normal(0, 0.01, (n_series, 9))
     return lines[..., None]
 
@@ -100,7 +103,9 @@ for n in sizes[1:]:
     ).fit(X_many[:n])
     seen.append(-network.score(X_many[:n]))
     unseen.append(-network.score(X_new))
-    print(f"{n:4d} sequences: error {seen[-1]:.5f} on them, {unseen[-1]:.5f} on new ones")
+    print(
+        f"{n:4d} sequences: error {seen[-1]:.5f} on them, {unseen[-1]:.5f} on new ones"
+    )
 
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 ax.loglog(sizes, unseen, "o-", color="#e08214", label="new sequences")

@@ -34,7 +34,12 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skanomaly import LSTMAutoencoder, MeanDetector, PersistenceDetector, Seq2SeqLSTMAutoencoder
+from skanomaly import (
+    LSTMAutoencoder,
+    MeanDetector,
+    PersistenceDetector,
+    Seq2SeqLSTMAutoencoder,
+)
 from skanomaly.inspection import identity_report
 from skanomaly.preprocessing import Differencer
 
@@ -68,21 +73,27 @@ settings = {
     "random_state": 0,
 }
 prices = make_pipeline(
-    StandardScaler(), Seq2SeqLSTMAutoencoder(max_epochs=5, stride=5, batch_size=32, **settings)
+    StandardScaler(),
+    Seq2SeqLSTMAutoencoder(max_epochs=5, stride=5, batch_size=32, **settings),
 ).fit(closes[train])
 scores = -prices.score_samples(closes)
 flagged = prices.predict(closes) == -1
 
 fig, axes = plt.subplots(2, 1, figsize=(8, 4.6), sharex=True, layout="constrained")
 axes[0].plot(years, closes, color="#33506b", linewidth=0.8)
-axes[0].scatter(years[flagged], closes[flagged], s=6, color="#e08214", label="flagged", zorder=3)
+axes[0].scatter(
+    years[flagged], closes[flagged], s=6, color="#e08214", label="flagged", zorder=3
+)
 axes[0].set(
-    ylabel="close in points", title="Raw prices: flagged is what is higher than ever before"
+    ylabel="close in points",
+    title="Raw prices: flagged is what is higher than ever before",
 )
 axes[0].legend(loc="upper left")
 axes[1].semilogy(years, scores, color="#33506b", linewidth=0.8)
 axes[1].axhline(prices[-1].threshold_, color="0.4", linestyle="--")
-axes[1].set(xlabel="year; dotted: end of training, dashed: threshold", ylabel="anomaly score")
+axes[1].set(
+    xlabel="year; dotted: end of training, dashed: threshold", ylabel="anomaly score"
+)
 for ax in axes:
     ax.axvline(8, color="0.4", linestyle=":")
 for year in range(7, 12):
@@ -124,7 +135,11 @@ axes[0].plot(years, 100 * returns, color="#33506b", linewidth=0.6)
 axes[0].set(ylabel="return in %")
 axes[1].plot(years, surprises, color="#33506b", linewidth=0.6)
 axes[1].set(ylabel="return, in volatilities\nof the days before", xlabel="year")
-for name, values in (("prices", closes), ("returns", returns), ("surprises", surprises)):
+for name, values in (
+    ("prices", closes),
+    ("returns", returns),
+    ("surprises", surprises),
+):
     change = values[8 * YEAR :].std() / values[train].std()
     print(f"{name:10s} spread after training / in training {change:.2f}")
 
@@ -137,21 +152,31 @@ for name, values in (("prices", closes), ("returns", returns), ("surprises", sur
 
 detectors = {
     "every step": LSTMAutoencoder(max_epochs=30, stride=5, batch_size=32, **settings),
-    "bottleneck": Seq2SeqLSTMAutoencoder(max_epochs=5, stride=5, batch_size=32, **settings),
+    "bottleneck": Seq2SeqLSTMAutoencoder(
+        max_epochs=5, stride=5, batch_size=32, **settings
+    ),
     "mean": MeanDetector(score_norm="absolute"),
 }
 alarms = {}
 for name, detector in detectors.items():
     detector.set_params(contamination=0.002).fit(surprises[train])
     report = identity_report(detector, surprises[8 * YEAR :], random_state=0)
-    alarms[name] = np.flatnonzero(detector.predict(surprises)[8 * YEAR :] == -1) + 8 * YEAR
+    alarms[name] = (
+        np.flatnonzero(detector.predict(surprises)[8 * YEAR :] == -1) + 8 * YEAR
+    )
     print(f"{name:11s} {report.verdict}; noise returned {report.copied:.0%}")
-    print(f"            {len(alarms[name])} alarms, the crash among them: {CRASH in alarms[name]}")
+    print(
+        f"            {len(alarms[name])} alarms, the crash among them: {CRASH in alarms[name]}"
+    )
 
 fig, ax = plt.subplots(figsize=(8, 3), layout="constrained")
 ax.plot(years[8 * YEAR :], surprises[8 * YEAR :], color="#33506b", linewidth=0.6)
 for (name, days), marker in zip(alarms.items(), "s^o", strict=True):
-    style = {"markersize": 5 + 4 * "s^o".index(marker), "fillstyle": "none", "color": "#e08214"}
+    style = {
+        "markersize": 5 + 4 * "s^o".index(marker),
+        "fillstyle": "none",
+        "color": "#e08214",
+    }
     ax.plot(years[days], surprises[days], marker, linestyle="", label=name, **style)
 ax.set(xlabel="year", ylabel="return, in volatilities", title="Alarms after training")
 ax.legend(loc="lower left")
