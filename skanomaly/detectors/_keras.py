@@ -40,7 +40,7 @@ class KerasDetector(BaseNetworkDetector):
         twice that: beside the values, with gaps filled, stand 1 where a value was observed and 0
         elsewhere. The function is called several times and must build the same network, of new
         layers, each time, from its arguments alone. If it has a parameter `mask`, it is given
-        a tensor (batch, window_size_), True where a step exists, or None where all do.
+        a tensor (batch, `window_size_`), True where a step exists, or None where all do.
     build_params : dict or None, default=None
         Further arguments of `build`, by name. In searches and ``set_params`` each is called
         ``build__<name>``.
