@@ -38,7 +38,8 @@ html_title = "skanomaly"
 html_static_path = ["_static"]
 html_css_files = ["skanomaly.css"]
 html_show_sourcelink = False
-html_sidebars = {"generated/changelog": []}
+# Pages beside the guide, which have nothing below or beside them to navigate to.
+html_sidebars = dict.fromkeys(("comparison", "migration", "glossary", "generated/changelog"), [])
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,
