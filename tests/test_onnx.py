@@ -38,7 +38,7 @@ from skanomaly.preprocessing import SequenceTransformer
 
 # What may not be imported where files are used; the first four are needed to make them.
 BLOCKED = ("keras", "jax", "torch", "tensorflow", "sklearn", "skanomaly", "onnx")
-EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "score_onnx.py"
+EXAMPLE = Path(__file__).parent.parent / "docs" / "scripts" / "score_onnx.py"
 # What is tested does not depend on training, which takes most of the time.
 UNTRAINED = TINY | {"max_epochs": 0}
 DEEP = {"hidden_units": (3, 2), "layer_normalization": True}
