@@ -21,8 +21,8 @@ PIVOTS = {
     "newest": ("scoring the newest step", SHAPES),
     "peers-fit": ("fit of a forecaster, one epoch", SERIES),
     "peers-score": ("scoring with a forecaster", SERIES),
-    "search": ("grid search, per fit", "backend"),
 }
+SEARCH = "grid search, per fit"
 MEMORY = {"memory-fit": "memory of a fit", "memory-score": "memory of scoring"}
 GROWTH = {"training": "growth of training", "scoring": "growth of scoring"}
 #: Names of packages whose versions a result depends on.
@@ -137,6 +137,7 @@ def tables(run):
     for row in run["rows"]:
         groups[row["group"]].append(row)
     made = {name: _pivot(groups.pop(group, []), head) for name, (group, head) in PIVOTS.items()}
+    made["search"] = [["backend", "estimator", "a fit", "ratio"], *_search(groups.pop(SEARCH, []))]
     made |= {name: _memory(groups.pop(group, [])) for name, group in MEMORY.items()}
     made |= _growth({work: groups.pop(group, []) for work, group in GROWTH.items()})
     memory = [row for rows in groups.values() for row in rows if "mib" in row]
@@ -163,6 +164,13 @@ def _pivot(rows, heading):
         )
     lines = [[case, *(row.get(name, "") for name in names)] for case, row in cells.items()]
     return [[heading, *names], *lines]
+
+
+def _search(rows):
+    """One line per estimator: each backend has its own, so that ratios are to its first."""
+    for row in rows:
+        if row["name"] != "yardstick":
+            yield [row["case"], row["name"], quantity(row["seconds"]), f"{row['ratio']:.2f}"]
 
 
 def _memory(rows):

@@ -171,6 +171,7 @@ def test_tables_have_a_line_per_case_and_a_column_per_contender():
         *turns.rows_of("scoring", "1, 2, 3", taken, ["nn.LSTM"]),
         *turns.rows_of("scoring", "4, 5, 6", {"fused-jax": [(2.0, 2.0)]}, []),
         *turns.rows_of("something", "small", {"a": [(1e-4, 1e-4)], "b": [(2e-4, 1e-4)]}, []),
+        *turns.rows_of("grid search, per fit", "torch", {"b": [(1.0, 1.0)], "c": [(3.0, 3.0)]}, []),
         *turns.rows_of("alone", "small", {"a": [(1, 1)], "yardstick": [(1, 1)]}, ["yardstick"]),
         *growth_rows(),
         {"group": "memory of a fit", "case": "1, 2, 3", "name": "nn.LSTM", "peer": True, "mib": 9},
@@ -183,6 +184,10 @@ def test_tables_have_a_line_per_case_and_a_column_per_contender():
         ["something: small", "a", "100 µs", "1.00"],
         ["something: small", "b", "200 µs", "2.00"],
         ["alone: small", "a", "1.00 s", ""],
+    ]
+    assert made["search"][1:] == [
+        ["torch", "b", "1.00 s", "1.00"],
+        ["torch", "c", "3.00 s", "3.00"],
     ]
     assert made["growth"][1] == ["units", "8 to 32", "1.00", "1.00", "", ""]
     assert len(made["growth-points"]) == 4
