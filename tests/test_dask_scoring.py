@@ -33,7 +33,7 @@ from skanomaly import dask as lazy
 from skanomaly.aggregation import AGGREGATIONS
 from skanomaly.detectors import BaseDetector, NearestWindowDetector
 from skanomaly.model_selection import FixedThresholdDetector, OutlierClassifier
-from skanomaly.preprocessing import Differencer, Downsampler, SequenceTransformer
+from skanomaly.preprocessing import Differencer, Downsampler, SequenceTransformer, soft_clip
 from skanomaly.scoring import multiply_rows
 from skanomaly.thresholds import SPOT
 
@@ -104,6 +104,7 @@ CHEAP = {
             make_pipeline(
                 ColumnTransformer([("all", StandardScaler(), [0, 1])]),
                 make_union(FunctionTransformer(np.clip, kw_args={"a_min": -1, "a_max": 1})),
+                FunctionTransformer(soft_clip, kw_args={"limit": 0.5}),
                 FunctionTransformer(np.sqrt, check_inverse=False).set_params(func=np.arctan),
             )
         ),

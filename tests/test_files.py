@@ -48,7 +48,7 @@ from skanomaly.model_selection import (
     TunedThresholdDetectorCV,
 )
 from skanomaly.persistence import _allowed, _files, load, save
-from skanomaly.preprocessing import Differencer, Downsampler, SequenceTransformer
+from skanomaly.preprocessing import Differencer, Downsampler, SequenceTransformer, soft_clip
 
 
 def there_and_back(estimator, trusted=()):
@@ -190,6 +190,7 @@ def combined():
         FeatureUnion([("same", "passthrough"), ("change", Differencer())]), SimpleImputer(), linear
     )
     yield make_pipeline(FunctionTransformer(np.clip, kw_args={"a_min": -1, "a_max": 1}), linear)
+    yield make_pipeline(FunctionTransformer(soft_clip, kw_args={"limit": 1}), linear)
     columns = ColumnTransformer([("one", StandardScaler(), [1])], remainder="passthrough")
     yield make_pipeline(columns.set_output(transform="default"), linear)
     yield FixedThresholdDetector(linear, threshold=thresholds.MADThreshold())

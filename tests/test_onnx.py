@@ -34,7 +34,7 @@ from skanomaly import (
 from skanomaly.exceptions import MissingDependencyError, WindowSizeWarning
 from skanomaly.export import export_onnx, load_onnx
 from skanomaly.model_selection import FixedThresholdDetector
-from skanomaly.preprocessing import SequenceTransformer
+from skanomaly.preprocessing import SequenceTransformer, soft_clip
 
 # What may not be imported where files are used; the first four are needed to make them.
 BLOCKED = ("keras", "jax", "torch", "tensorflow", "sklearn", "skanomaly", "onnx")
@@ -279,6 +279,7 @@ def test_the_window_is_the_one_that_was_used(series, tmp_path):
         RobustScaler(),
         RobustScaler(with_centering=False, with_scaling=False),
         FunctionTransformer(np.clip, kw_args={"a_min": 0.5, "a_max": None}),
+        FunctionTransformer(soft_clip, kw_args={"limit": 1e6}),
         FunctionTransformer(),
         "passthrough",
     ],
@@ -298,7 +299,7 @@ def test_scalers_become_part_of_the_graph(scaler, gappy, tmp_path):
 
 
 def test_steps_of_the_recommended_pipeline_become_part_of_the_graph(series, tmp_path):
-    clip = FunctionTransformer(np.clip, kw_args={"a_min": -1, "a_max": 1})
+    clip = FunctionTransformer(soft_clip, kw_args={"limit": 1})
     scale = SequenceTransformer(make_pipeline(StandardScaler(), clip))
     detector = make_pipeline(scale, make_pipeline(LSTMAutoencoder(**UNTRAINED))).fit(series)
     scores = opened(detector, tmp_path)(series)["score_samples"]

@@ -10,13 +10,13 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skanomaly.preprocessing import SequenceTransformer
+from skanomaly.preprocessing import SequenceTransformer, soft_clip
 
 __all__ = ["preprocess", "split_steps"]
 
 _REMEDY = (
     "Apply it before the graph, and export the steps after it; or use StandardScaler, "
-    "MinMaxScaler, MaxAbsScaler, RobustScaler or FunctionTransformer(np.clip)."
+    "MinMaxScaler, MaxAbsScaler, RobustScaler or FunctionTransformer of np.clip or soft_clip."
 )
 
 
@@ -97,10 +97,12 @@ def _function(graph, x, step, name):
     if step.func is None:
         return x
     limits = dict(step.kw_args or {})
+    if step.func is soft_clip:
+        return _softly_clipped(graph, x, **limits)
     low = limits.pop("a_min", limits.pop("min", None))
     high = limits.pop("a_max", limits.pop("max", None))
     if step.func is not np.clip or limits:
-        raise _refused(name, step, "of functions it can contain np.clip with two limits alone")
+        raise _refused(name, step, "of functions it can contain np.clip and soft_clip alone")
     return _clipped(graph, x, low, high)
 
 
@@ -111,6 +113,13 @@ def _clipped(graph, x, low, high):
             limit = graph.constant(np.asarray(limit, np.float64))
             x = graph("Where", graph(operator, x, limit), limit, x)
     return x
+
+
+def _softly_clipped(graph, x, limit=6.0):
+    number = np.float64
+    beyond = graph("Max", graph("Sub", graph("Abs", x), number(limit)), number(0))
+    more = graph("Mul", graph("Sign", x), graph("Log", graph("Add", beyond, number(1))))
+    return graph("Add", _clipped(graph, x, -limit, limit), more)
 
 
 _WRITERS = {

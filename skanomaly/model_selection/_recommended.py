@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skanomaly.detectors import LSTMAutoencoder, LSTMForecaster, NearestWindowDetector
 from skanomaly.model_selection._score_ensemble import ScoreEnsemble
-from skanomaly.preprocessing import SequenceTransformer
+from skanomaly.preprocessing import SequenceTransformer, soft_clip
 from skanomaly.sequences import check_sequences
 from skanomaly.thresholds import QuantileThreshold
 from skanomaly.validation import HasMethods, Interval, validate_params
@@ -107,7 +107,7 @@ or list of (n_timesteps_i, n_features)
     Notes
     -----
     - Every feature is standardised by its mean and standard deviation on the training data, and
-      cut off at 6 deviations.
+      grows by the logarithm alone beyond 6 deviations.
     - Windows have 64 time steps, or a quarter of the shortest series if that is less.
     - The networks have one layer of 32 units. They pass over at most 3000 windows per epoch, drawn
       anew, until they have seen `training_windows`, in at most 60 epochs.
@@ -177,8 +177,8 @@ or list of (n_timesteps_i, n_features)
         contamination=contamination,
         threshold=threshold,
     )
-    limits = {"a_min": -_MOST_DEVIATIONS, "a_max": _MOST_DEVIATIONS}
-    clip = FunctionTransformer(np.clip, kw_args=limits, feature_names_out="one-to-one")
+    limit = {"limit": _MOST_DEVIATIONS}
+    clip = FunctionTransformer(soft_clip, kw_args=limit, feature_names_out="one-to-one")
     scale = SequenceTransformer(make_pipeline(StandardScaler(), clip))
     return Pipeline([("scale", scale), ("detect", ensemble)])
 

@@ -81,6 +81,7 @@ _FUNCTIONS = {
         "roc_auc", "ucr_accuracy", "vus_pr", "vus_roc",
     ),
     "skanomaly.model_selection": ("reconstruction_skill",),
+    "skanomaly.preprocessing": ("soft_clip",),
 }  # fmt: skip
 
 # State inside fitted estimators of ours, by names that a file keeps when modules are moved.

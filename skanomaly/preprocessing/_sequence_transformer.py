@@ -13,6 +13,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skanomaly.preprocessing._soft_clip import soft_clip
 from skanomaly.sequences import check_sequences
 from skanomaly.validation import (
     HasMethods,
@@ -26,7 +27,7 @@ __all__ = ["SequenceTransformer"]
 
 _DTYPES = [np.float64, np.float32]
 # Functions that are no ufuncs, and look at one value at a time all the same.
-_BY_VALUE = (np.clip, np.nan_to_num)
+_BY_VALUE = (np.clip, np.nan_to_num, soft_clip)
 
 # What numpy warns of where scikit-learn computes statistics of nothing but NaN.
 _WARNS_OF_UNOBSERVED = (
@@ -355,8 +356,8 @@ def _refuse_unless_by_rows(transformer):
         raise ValueError(
             "transformers must be known to treat every time step alone for one series to be "
             f"transformed in pieces; got {transformer!r}. Use one of scikit-learn (of "
-            "FunctionTransformer: ufuncs of NumPy, numpy.clip or numpy.nan_to_num), or transform X "
-            "beforehand."
+            "FunctionTransformer: ufuncs of NumPy, numpy.clip, numpy.nan_to_num or soft_clip), or "
+            "transform X beforehand."
         )
 
 
