@@ -58,6 +58,8 @@ def measure(chosen):
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pytest", str(HERE), "-p", "no:cacheprovider", "-q"]
         command += ["-rs", f"--rootdir={HERE.parent}", f"--benchmark-json={report}"]
+        # Where all is skipped the reasons are shown, and said below is that nothing was measured.
+        command += ["-W", "ignore:Not saving anything"]
         command += [f"--rounds={rounds}", *(["--quick"] if chosen.quick else [])]
         command += ["-k", chosen.only] if chosen.only else []
         command += [f"--contenders={chosen.contenders}"] if chosen.contenders else []
