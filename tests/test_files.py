@@ -308,6 +308,7 @@ def keras_things():
     yield {"loss": keras.losses.mean_absolute_error}
 
 
+@pytest.mark.contract
 @pytest.mark.parametrize("number", range(3))
 def test_optimizers_and_losses_of_keras_are_made_again(number):
     things = list(keras_things())[number]

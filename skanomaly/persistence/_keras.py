@@ -55,9 +55,19 @@ def describe(thing):
             listed = getattr(module, name, None)  # versions of Keras differ in what they have
             if listed is not None and thing is listed and group == "loss function":
                 return Described(group, name, {})
-            if listed is not None and type(thing) is listed:
+            if listed is not None and _is_one(thing, listed):
                 return Described(group, name, _arguments(thing))
     return None
+
+
+def _is_one(thing, listed):
+    """Tell whether the constructor of a listed class makes such things.
+
+    Where PyTorch is the backend, optimizers made are of classes derived for it, of the same names.
+    """
+    kind = type(thing)
+    derived = kind.__module__.startswith("keras.src.backend.") and kind.__name__ == listed.__name__
+    return kind is listed or (derived and issubclass(kind, listed))
 
 
 def _arguments(thing):
