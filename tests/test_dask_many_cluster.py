@@ -188,10 +188,13 @@ def test_an_error_in_groups_drops_what_was_submitted(client, cluster):
 
 
 async def _settled(scheduler):
+    """Wait until there are no tasks, and none of those on their way to the scheduler arrives."""
     import asyncio
 
-    while scheduler.tasks:
-        await asyncio.sleep(0.01)
+    empty_for = 0
+    while empty_for < 50:
+        await asyncio.sleep(0.02)
+        empty_for = 0 if scheduler.tasks else empty_for + 1
 
 
 def test_a_cluster_without_workers_is_waited_for_and_then_given_up(watchdog):
