@@ -14,7 +14,7 @@ import numpy as np
 from skanomaly._backend import load_keras
 from skanomaly.builders import Builder
 from skanomaly.layers import LSTM, EnsembleLSTM, FoldMembers, OutputLoss, UnfoldMembers, kernels
-from skanomaly.objectives import is_squared_error, objective
+from skanomaly.objectives import is_squared_error, objective, says_each_value_once
 from skanomaly.reseeding import keeping_random
 
 keras = load_keras()
@@ -265,11 +265,20 @@ class Compiled:
     model: Any
     trainer: Any
     optimizer_state: list
+    errors_inside: bool  # whether errors are made along with the outputs
 
     @property
     def loss_inside(self):
         """Tell whether what trains reads how much each step counts, and makes the loss itself."""
         return self.trainer is not self.model
+
+    @functools.cached_property
+    def rows_apart(self):
+        """Tell whether what is computed of a row has the same bits in batches of any size."""
+        # XLA may add up the values of a row in another order where there are more rows.
+        kind = keras.layers.LayerNormalization
+        adds_up = any(isinstance(layer, kind) for layer in self.model.layers)
+        return self.errors_inside and not adds_up
 
     def reset(self, weights, learning_rate=None, optimizer_state=None):
         """Set the weights, and the optimizer as when new, or as it was when the state was read."""
@@ -289,12 +298,14 @@ class Compiled:
         ]
 
     def speaker(self):
-        """Return what maps inputs to outputs with the weights of now.
+        """Return what maps inputs, and x with its gaps, to outputs and errors, by today's weights.
 
-        The output is an array, of JAX one that may not be computed yet.
+        They are arrays, of JAX such that may not be computed yet. The errors are the mean squares
+        over the features of each step (batch, time), NaN where all are gaps. Unless
+        `errors_inside`, they are None, and x is not looked at.
         """
         if keras.backend.backend() != "jax":
-            return self.model.predict_on_batch
+            return lambda inputs, x: (self.model.predict_on_batch(inputs), None)
         values = [
             [variable.value for variable in variables]
             for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
@@ -306,11 +317,22 @@ class Compiled:
         # As predict_on_batch, but without its bookkeeping, which takes longer than a small network.
         import jax
 
-        def said(*args):
+        def said(trained, others, inputs, x):
             with spread(()):  # while it is traced
-                return self.model.stateless_call(*args, training=False)[0]
+                if self.errors_inside:
+                    return kernels.output_errors(*self._before_output(trained, others, inputs, x))
+                return self.model.stateless_call(trained, others, inputs, training=False)[0], None
 
         return jax.jit(said)
+
+    def _before_output(self, trained, others, inputs, x):
+        """Return what the output layer reads and should say, and its weights."""
+        output = self.model.get_layer("output")
+        below = keras.Model(self.model.input, output.input)
+        values = dict(zip(map(id, self.model.trainable_variables), trained, strict=True))
+        kernel, bias = values.pop(id(output.kernel)), values.pop(id(output.bias))
+        h, _ = below.stateless_call(list(values.values()), others, inputs, training=False)
+        return h, x, kernel, bias
 
     def seed(self, seed):
         """Set the state of every generator that layers draw random numbers from."""
@@ -389,18 +411,19 @@ def _refuse_fork():
 def _compile(network, recipe, pace):
     model = build(network)
     trainer, loss = model, objective(network, recipe)
-    if not pace.watched and is_squared_error(network, recipe) and _has_kernels(model):
+    has_kernels = _has_kernels(model)
+    if not pace.watched and is_squared_error(network, recipe) and has_kernels:
         trainer, loss = _with_loss_inside(model), None
     optimizer = _copy_optimizer(recipe)
     trainer.compile(optimizer=optimizer, loss=loss, steps_per_execution=pace.steps_per_execution)
     optimizer.build(model.trainable_variables)
-    new = Compiled(model, trainer, [])
+    new = Compiled(model, trainer, [], has_kernels and says_each_value_once(network))
     new.optimizer_state.extend(new.read_optimizer())
     return new
 
 
 def _has_kernels(model):
-    """Tell whether the model has our LSTM layers, and JAX their kernel, for it has the loss too."""
+    """Tell whether the model has our LSTM layers, and JAX kernels, for it has all of them."""
     own = any(isinstance(layer, LSTM) for layer in model.layers)
     return own and keras.backend.backend() == "jax" and kernels.obstacle() is None
 

@@ -10,7 +10,7 @@ from skanomaly.architectures import (
 
 keras = load_keras()
 
-__all__ = ["is_squared_error", "objective"]
+__all__ = ["is_squared_error", "objective", "says_each_value_once"]
 
 
 def _get_loss(loss):
@@ -29,12 +29,17 @@ def objective(network, recipe):
     return _of_members(loss) if network.n_members > 1 else loss
 
 
-def is_squared_error(network, recipe):
-    """Tell whether the loss is no more than the mean squared error of a last, dense layer."""
+def says_each_value_once(network):
+    """Tell whether a last, dense layer says one value for each of x, and nothing else."""
     one_step = network.architecture is forecaster and dict(network.options)["horizon"] == 1
     plain = one_step or network.architecture in (sequence_autoencoder, bottleneck_autoencoder)
+    return plain and network.n_members == 1
+
+
+def is_squared_error(network, recipe):
+    """Tell whether the loss is no more than the mean squared error of a last, dense layer."""
     known = recipe.loss in ("mse", "mean_squared_error")
-    return plain and known and not recipe.gaps and network.n_members == 1
+    return says_each_value_once(network) and known and not recipe.gaps
 
 
 def _of_one_network(network, recipe):

@@ -69,6 +69,11 @@ class ErrorNorm:
         """Tell whether :meth:`fit` has to see residuals first."""
         return self.name not in ("squared", "absolute")
 
+    @property
+    def is_square(self):
+        """Tell whether an error is the square of its residual, weighed like all others."""
+        return self.name == "squared" and self._weights is None
+
     def fit(self, residuals):
         """Learn centre, scale and correlation from residuals (n, n_features), NaN left out."""
         if not self.must_learn:

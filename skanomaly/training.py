@@ -49,6 +49,10 @@ _LARGE = 2**20
 _QUEUE = 2**24
 # Batches that JAX lets wait for the network.
 _MOST_WAITING = 32
+# Windows that score_samples is asked for one step, or a few.
+_FEW_WINDOWS = 32
+# Values of a layer's output for a batch: 8 MiB in float32. More of them leave the caches.
+_MOST_STATES = 2**21
 # Small batches between which Keras need not look after its state, which takes as long as they do.
 _BATCHES_AT_ONCE = 8 if keras.backend.backend() == "jax" else 1
 
@@ -213,7 +217,8 @@ class _Feeder(keras.utils.PyDataset):
             observed, fed = self._count(x, mask)
             share = observed / fed
         weight = np.float32(1 / share if share else 0)
-        inputs, counts = _inputs(x, mask, self.network), mask * weight
+        gaps = self.batches.windows.sequences.missing
+        inputs, counts = _inputs(x, mask, self.network, gaps), mask * weight
         if not self.loss_inside:
             return inputs, self._target(x), counts
         inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
@@ -232,11 +237,12 @@ class _Feeder(keras.utils.PyDataset):
         return observed, x.size
 
 
-def _inputs(x, mask, network):
-    """Arrange what the network reads; gaps in x (batch, time, features) are filled."""
+def _inputs(x, mask, network, gaps):
+    """Arrange what the network reads; `gaps` in x (batch, time, features), if any, are filled."""
     if network.fills_padding:
         x = np.where(mask[:, :, None], x, np.float32(np.nan))
-    inputs = {"x": _shared(fill_gaps(x, network.causal))}
+    filled = fill_gaps(x, network.causal) if gaps or network.fills_padding else x
+    inputs = {"x": _shared(filled)}
     if network.indicator:
         inputs["observed"] = (~np.isnan(x) & mask[:, :, None]).astype(np.float32)
     if network.masked:
@@ -327,29 +333,48 @@ class _Progress(keras.callbacks.Callback):
 # ---------------------------------------------------------------------------------- forward pass
 
 
-def reconstruct(windows, *, network, recipe, weights):
-    """Yield (x, reconstruction), each (n_batch, window_size, n_features), in window order.
+def reconstruct(windows, *, network, recipe, weights, averaged=False):
+    """Yield x, reconstruction and errors, in window order.
 
-    Of networks that say more, the second has more columns; with several members it is (n_batch,
-    window_size, n_members, n_columns).
+    What is said of a window does not depend on how many others there are: the network sees batches
+    of one size, unless it computes the rows of a batch apart.
 
-    The network always sees batches of one size, so that what is said of a window does not depend
-    on how many others there are.
+    Parameters
+    ----------
+    windows : Windows
+        Of fixed size.
+    network, recipe, weights
+        What speaks of them.
+    averaged : bool, default=False
+        Whether the errors are all that is needed, where there are any: batches come whole then, and
+        otherwise in parts that stay in the caches while they are worked on.
+
+    Yields
+    ------
+    x, reconstruction : ndarray of shape (n_batch, window_size, n_features)
+        Of networks that say more, the second has more columns; with several members it is (n_batch,
+        window_size, n_members, n_columns).
+    errors : ndarray of shape (n_batch, window_size) or None
+        Mean squares over the features, NaN where all are gaps, if the network makes them itself.
     """
-    batches = WindowBatches(windows, _scoring_batch(windows.window_size))
     with _quiet_torch(), compiled(network, recipe) as lent:
         set_weights(lent.model, weights)
-        say = lent.speaker()
+        if lent.rows_apart:
+            n_rows = _batch_of_rows_apart(network, len(windows))
+        else:
+            n_rows = _scoring_batch(windows.window_size)
+        batches = WindowBatches(windows, n_rows)
+        speak = _speaker(lent, network, windows.sequences.missing)
         # The network computes a batch while what it said of the one before is put to use.
         waiting = None
         for i in range(len(batches)):
             x, mask, n_windows = batches.gather(i)
-            y = say(_inputs(x, mask, network))
+            said = speak(x, mask)
             if waiting:
-                yield from _in_parts(*waiting)
-            waiting = x, y, n_windows
+                yield from _in_parts(*waiting, averaged)
+            waiting = x, *said, n_windows
         if waiting:
-            yield from _in_parts(*waiting)
+            yield from _in_parts(*waiting, averaged)
 
 
 def say(x, *, network, recipe, weights):
@@ -363,21 +388,39 @@ def say(x, *, network, recipe, weights):
     exists = np.ones(padded.shape[:2], dtype=bool)
     with _quiet_torch(), compiled(network, recipe) as lent:
         set_weights(lent.model, weights)
-        return np.asarray(lent.speaker()(_inputs(padded, exists, network)))[: len(x)]
+        said, _ = _speaker(lent, network, gaps=True)(padded, exists)
+        return np.asarray(said)[: len(x)]
 
 
-def _in_parts(x, y, n_windows):
+def _speaker(lent, network, gaps):
+    """Return what maps windows (x, mask) to reconstructions and errors, as Compiled.speaker."""
+    say = lent.speaker()
+
+    def speak(x, mask):
+        return say(_inputs(x, mask, network, gaps), _shared(x) if lent.errors_inside else None)
+
+    return speak
+
+
+def _in_parts(x, y, errors, n_windows, averaged):
     """Yield windows and what was said of them, so few that work on them stays in the caches."""
-    y, step = np.asarray(y), max(1, _PART // x[0].size)
+    y = np.asarray(y)
+    if errors is not None:
+        errors = np.asarray(errors)
+        if averaged:
+            yield x[:n_windows], y[:n_windows], errors[:n_windows]
+            return
+    step = max(1, _PART // x[0].size)
     for first in range(0, n_windows, step):
         some = slice(first, min(first + step, n_windows))
-        yield x[some], y[some]
+        yield x[some], y[some], None if errors is None else errors[some]
 
 
 def reconstruct_series(windows, *, networks, exact, recipe, weights):
-    """Yield (x, reconstruction), each (n_timesteps, n_features), of consecutive whole series.
+    """Yield (x, reconstruction, None), each (n_timesteps, n_features), of consecutive whole series.
 
-    With several members the reconstruction is (n_timesteps, n_members, n_features).
+    With several members the reconstruction is (n_timesteps, n_members, n_features). There are no
+    errors.
 
     Parameters
     ----------
@@ -402,14 +445,15 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
                 continue
             with _quiet_torch(), compiled(network, recipe) as lent:
                 set_weights(lent.model, weights)
-                for some, said in _said_of_series(windows, chosen, padded, lent.speaker(), network):
+                speak = _speaker(lent, network, windows.sequences.missing)
+                for some, said in _said_of_series(windows, chosen, padded, speak):
                     if y is None:
                         y = np.empty((len(x), *said.shape[2:]), np.float32)
                     for number, one in zip(some, said, strict=True):
                         first = starts[number - numbers[0]] - starts[0]
                         length = lengths[number - numbers[0]]
                         y[first : first + length] = one[:length]
-        yield x, y
+        yield x, y, None
 
 
 def _turns(windows, n_members):
@@ -419,7 +463,7 @@ def _turns(windows, n_members):
     yield from np.split(np.arange(len(windows)), np.flatnonzero(np.diff(turn)) + 1)
 
 
-def _said_of_series(windows, numbers, padded, say, network):
+def _said_of_series(windows, numbers, padded, speak):
     """Yield (numbers, reconstruction) of batches of series that share a padded size."""
     lengths = windows.locate(numbers)[1]
     sizes = bucket_sizes(lengths) if padded else lengths
@@ -429,12 +473,22 @@ def _said_of_series(windows, numbers, padded, say, network):
         for first in range(0, len(chosen), n_rows):
             some = chosen[first : first + n_rows]
             x, mask = windows.gather(some, int(size), n_rows)
-            yield some, np.asarray(say(_inputs(x, mask, network)))[: len(some)]
+            said, _ = speak(x, mask)
+            yield some, np.asarray(said)[: len(some)]
 
 
 def _scoring_batch(window_size):
     """Choose a batch large enough to use the machine, small enough for one short request."""
-    return int(np.clip(16384 // window_size // 32 * 32, 32, 256))
+    return int(np.clip(2**14 // window_size // 32 * 32, 32, 256))
+
+
+def _batch_of_rows_apart(network, n_windows):
+    """Choose a batch where rows have the same bits in all: small for a short request."""
+    if n_windows <= _FEW_WINDOWS:
+        return _FEW_WINDOWS
+    widest = max(network.n_features, *dict(network.options)["hidden_units"])
+    n_steps = min(2**15, _MOST_STATES // widest)
+    return int(np.clip(n_steps // network.window_size // 32 * 32, 32, 512))
 
 
 @contextmanager

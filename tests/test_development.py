@@ -226,7 +226,7 @@ def test_the_kernel_equals_the_reference(which):
         np.testing.assert_allclose(mine, true, atol=2e-5 * np.abs(true).max())
 
 
-def test_the_loss_of_the_kernel_equals_the_reference():
+def test_loss_and_errors_of_the_kernel_equal_the_reference():
     if load_keras().backend.backend() != "jax":
         pytest.skip("the scan is one of JAX")
     from skanomaly.layers.kernels import _reference
@@ -237,3 +237,7 @@ def test_the_loss_of_the_kernel_equals_the_reference():
     arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     loss, *_ = _reference.output_loss(*arrays)
     np.testing.assert_allclose(scan.output_loss(*arrays), loss, rtol=1e-5)
+    arrays[1][0, 0, 1] = arrays[1][1, 2] = np.nan
+    true = _reference.output_errors(*arrays[:4])
+    for mine, expected in zip(scan.output_errors(*arrays[:4]), true, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-5)

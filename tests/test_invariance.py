@@ -55,7 +55,8 @@ def test_batches_do_not_matter(any_aggregation, n_timesteps, seed, gaps, batch_s
     X = make_series(n_timesteps, seed, gaps)
     expected = any_aggregation.score_timesteps(X)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_scoring_batch", lambda size: batch_size)
+        for choice in ("_scoring_batch", "_batch_of_rows_apart"):
+            patch.setattr(training, choice, lambda *_: batch_size)
         assert_close(any_aggregation.score_timesteps(X), expected)
 
 

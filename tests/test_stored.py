@@ -11,7 +11,7 @@ from sklearn.base import clone
 from tiny import NETWORKS, TINY, by_class, tiny_detectors
 
 from skanomaly import LSTMAutoencoder, PersistenceDetector, sequences
-from skanomaly.detectors import _base
+from skanomaly.detectors import _calibration
 from skanomaly.preprocessing import Differencer
 from skanomaly.stored import Stored
 
@@ -267,8 +267,8 @@ def test_thresholds_of_long_data_come_from_an_even_part(score_norm, form, monkey
     X = X if form == "series" else X.reshape(400, 100, 2)
     detector = PersistenceDetector(contamination=0.1, score_norm=score_norm)
     whole = clone(detector).fit(X)
-    monkeypatch.setattr(_base, "_CALIBRATION_STEPS", 4000)
-    monkeypatch.setattr(_base, "_RESIDUALS", 3000)
+    monkeypatch.setattr(_calibration, "_STEPS", 4000)
+    monkeypatch.setattr(_calibration, "_RESIDUALS", 3000)
     part = clone(detector).fit(X)
     assert part.threshold_ != whole.threshold_
     assert part.threshold_ == pytest.approx(whole.threshold_, rel=0.15)

@@ -8,6 +8,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skanomaly.detectors._calibration import (
+    EvenSample,
+    calibration_part,
+    residuals_apart,
+    scores_to_fit,
+)
 from skanomaly.docstrings import with_texts
 from skanomaly.results import check_out, collect, deliver, sample_means
 from skanomaly.scoring import SCORE_NORMS, ErrorNorm, error_scale, fit_threshold, step_scores
@@ -73,14 +79,6 @@ ATTRIBUTES_DOC = """threshold_ : float
 _OUT_DOC = """array, list of arrays or None, default=None
             Where to write the result: a NumPy, zarr or h5py array of its shape, or a list of them
             for a list of series. None makes a new array."""
-
-# Time steps of the training data from which thresholds and error scales are taken, and the least
-# number of series of a panel. Single series are cut into this many runs.
-_CALIBRATION_STEPS = 2**20
-_CALIBRATION_RUNS = 64
-# Residuals from which scales and correlations are learned: up to 8 MiB.
-_RESIDUALS = 2**20
-
 
 _with_docs = with_texts(X=X_DOC, out=_OUT_DOC)
 
@@ -226,20 +224,21 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _calibrate(self, sequences, held_out=None):
         """Set error norm and thresholds from the residuals of the training series."""
-        sequences = _calibration_part(sequences)
+        sequences = calibration_part(sequences)
         self._norm = ErrorNorm(self.score_norm, self._check_feature_weights())
-        errors, kept = self._errors(sequences, self._norm), []
         if self._norm.must_learn:
-            unseen = sequences if held_out is None else _calibration_part(held_out)
-            for _ in _keeping(self._errors(unseen, np.asarray), _residuals_apart(unseen), kept):
-                pass
-            self._norm.fit(_join(kept))
+            unseen = sequences if held_out is None else calibration_part(held_out)
+            residuals = EvenSample(residuals_apart(unseen))
+            for block in self._errors(unseen, np.asarray):
+                residuals.take(block)
+            self._norm.fit(residuals.join())
+            steps, samples = scores_to_fit(sequences, self._known_step_scores(sequences))
+            self.error_scale_ = self._norm.scale
         else:
-            errors = _keeping(errors, _residuals_apart(sequences), kept)
-        steps, samples = _scores_to_fit(sequences, self._step_blocks(sequences, errors))
-        self.error_scale_ = self._norm.scale
-        if self.error_scale_ is None:
-            self.error_scale_ = error_scale(self._norm.undo(_join(kept)))
+            errors = EvenSample(residuals_apart(sequences))
+            blocks = self._known_step_scores(sequences, errors.take)
+            steps, samples = scores_to_fit(sequences, blocks)
+            self.error_scale_ = error_scale(self._norm.undo(errors.join()))
         selector = self.threshold
         if selector is None:
             selector = QuantileThreshold(contamination=self.contamination)
@@ -290,13 +289,22 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _final_errors(self, sequences):
         return self._smooth(sequences, self._errors(sequences, self._norm))
 
-    def _step_blocks(self, sequences, errors):
-        """Yield anomaly scores of time steps, (n_rows,), NaN for those that tell nothing."""
-        for block in self._smooth(sequences, errors):
-            yield step_scores(block)
+    def _errors_to_average(self, sequences, show=None):
+        """Yield errors, of which nothing but the mean over the features of a step will be used.
 
-    def _known_step_scores(self, sequences):
-        return self._step_blocks(sequences, self._errors(sequences, self._norm))
+        A detector that makes these means more quickly than the errors may yield them instead,
+        (n_rows, 1), if smoothing them is the same. `show` is called with the errors of all
+        features, if given.
+        """
+        for errors in self._errors(sequences, self._norm):
+            if show is not None:
+                show(errors)
+            yield errors
+
+    def _known_step_scores(self, sequences, show=None):
+        """Yield anomaly scores of time steps, (n_rows,), NaN for those that tell nothing."""
+        for block in self._smooth(sequences, self._errors_to_average(sequences, show)):
+            yield step_scores(block)
 
     def _step_scores(self, sequences):
         """Yield anomaly scores of time steps, (n_rows,), higher is more anomalous."""
@@ -543,53 +551,3 @@ class BaseDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
 
 def _labels(scores, threshold):
     return np.where(scores > threshold, -1, 1)
-
-
-def _calibration_part(sequences):
-    """Choose the training data that set thresholds and error scale: all, or an even sample."""
-    n_timesteps, offsets = sequences.n_timesteps, sequences.offsets
-    if n_timesteps <= _CALIBRATION_STEPS:
-        return sequences
-    if sequences.nesting == "series":
-        length = _CALIBRATION_STEPS // _CALIBRATION_RUNS
-        starts = np.linspace(0, n_timesteps - length, _CALIBRATION_RUNS).astype(np.int64)
-        pieces = [(start, start + length) for start in starts]
-        return sequences.take(pieces, copy=False)
-    n_chosen = sequences.n_series * _CALIBRATION_STEPS // n_timesteps
-    n_chosen = min(max(n_chosen, _CALIBRATION_RUNS), sequences.n_series)
-    chosen = np.linspace(0, sequences.n_series - 1, n_chosen).astype(np.int64)
-    return sequences.take([(offsets[i], offsets[i + 1]) for i in chosen], copy=False)
-
-
-def _residuals_apart(sequences):
-    """Return how far apart the time steps are whose residuals are kept."""
-    return -(-sequences.n_timesteps * sequences.n_features // _RESIDUALS)
-
-
-def _keeping(blocks, every, kept):
-    """Pass on blocks of consecutive rows, and append to `kept` each so many-th row."""
-    done = 0
-    for block in blocks:
-        kept.append(block[-done % every :: every].copy())  # a view would keep the block
-        done += len(block)
-        yield block
-
-
-def _join(kept):
-    """Concatenate what was kept, and let go of the pieces."""
-    joined = np.concatenate(kept)
-    kept.clear()
-    return joined
-
-
-def _scores_to_fit(sequences, blocks):
-    """Return scores of an even part of the time steps, and of samples."""
-    kept = []
-    blocks = _keeping(blocks, -(-sequences.n_timesteps // _CALIBRATION_STEPS), kept)
-    if sequences.nesting != "series":
-        samples = sample_means(sequences, blocks)
-        return _join(kept), samples
-    for _ in blocks:
-        pass
-    steps = _join(kept)
-    return steps, steps

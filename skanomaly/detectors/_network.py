@@ -4,6 +4,7 @@ import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.utils import check_random_state
 
 from skanomaly.aggregation import AGGREGATIONS, aggregate, aggregated_reach
@@ -265,17 +266,18 @@ class BaseNetworkDetector(BaseDetector):
 
     # -------------------------------------------------------------------------------- scoring
 
-    def _reconstructions(self, windows):
-        """Yield (x, reconstruction): of windows in order, or of consecutive whole series.
+    def _reconstructions(self, windows, averaged=False):
+        """Yield (x, reconstruction, errors): of windows in order, or of consecutive whole series.
 
-        The reconstructions of several networks have an axis for them, the last but one.
+        The reconstructions of several networks have an axis for them, the last but one. Errors are
+        averaged over the features, None if the network does not make them.
         """
         _, training = _engine()
         options = {"recipe": self._recipe(self._indicator), "weights": self.weights_}
         size = windows.window_size
         if size is not None:
             network = self._scoring_network(size, windows.padded)
-            return training.reconstruct(windows, network=network, **options)
+            return training.reconstruct(windows, network=network, averaged=averaged, **options)
         exact = self.window_size_
         networks = {
             False: self._scoring_network(exact, False),
@@ -283,10 +285,10 @@ class BaseNetworkDetector(BaseDetector):
         }
         return training.reconstruct_series(windows, networks=networks, exact=exact, **options)
 
-    def _per_step(self, sequences, say, how):
-        """Yield one value per time step and feature, from what `say` makes of (x, y)."""
+    def _per_step(self, sequences, say, how, averaged=False):
+        """Yield values of time steps from what `say` makes of (x, reconstruction, errors)."""
         windows = self._windows(sequences, self._size(sequences))
-        said = (say(x, y) for x, y in self._reconstructions(windows))
+        said = (say(*spoken) for spoken in self._reconstructions(windows, averaged))
         return said if windows.window_size is None else aggregate(windows, said, how)
 
     def _error_reach(self):
@@ -299,18 +301,41 @@ class BaseNetworkDetector(BaseDetector):
         return aggregated_reach(self.window_size_, stride, self.aggregation)
 
     def _errors(self, sequences, measure):
-        def errors(x, said):
-            if self._n_networks == 1:
-                return self._errors_of(x, said, measure)
-            return self._errors_of(x[..., None, :], said, measure).mean(axis=-2)
+        def errors(x, said, averages):
+            return self._measured(x, said, measure)
 
         return self._per_step(sequences, errors, self.aggregation)
+
+    def _measured(self, x, said, measure):
+        if self._n_networks == 1:
+            return self._errors_of(x, said, measure)
+        return self._errors_of(x[..., None, :], said, measure).mean(axis=-2)
+
+    def _errors_to_average(self, sequences, show=None):
+        linear = self.smoothing is None and self.aggregation in ("mean", "last")
+        if not (linear and self._norm.is_square):
+            yield from super()._errors_to_average(sequences, show)
+            return
+        n = sequences.n_features
+
+        def errors(x, said, averages):
+            if averages is None:
+                return self._measured(x, said, self._norm)
+            averages = averages[..., None]
+            if show is None:
+                return averages
+            return np.concatenate([self._measured(x, said, self._norm), averages], axis=-1)
+
+        for block in self._per_step(sequences, errors, self.aggregation, averaged=show is None):
+            if show is not None:
+                show(block[:, :n])
+            yield block[:, n:] if block.shape[1] > n else block
 
     def _expected(self, sequences):
         # No window is "the smallest reconstruction": min and max are about errors.
         how = self.aggregation if self.aggregation in ("median", "last") else "mean"
 
-        def expected(x, said):
+        def expected(x, said, averages):
             y = self._reconstruction_of(x, said)
             return y if self._n_networks == 1 else y.mean(axis=-2)
 

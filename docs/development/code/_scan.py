@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-__all__ = ["lstm", "obstacle", "output_loss"]
+__all__ = ["lstm", "obstacle", "output_errors", "output_loss"]
 
 
 def obstacle():
@@ -42,6 +42,12 @@ def _product(values, weights, drop):
         return jnp.concatenate(parts, axis=1)
     by_network = values.reshape(len(weights), -1, values.shape[1])
     return (by_network @ weights).reshape(len(values), -1)
+
+
+def output_errors(h, x, kernel, bias):
+    """Compute outputs and errors; see :func:`skanomaly.layers.kernels.output_errors`."""
+    said = h @ kernel + bias
+    return said, jnp.nanmean(jnp.square(said - x), axis=2)
 
 
 def output_loss(h, x, kernel, bias, counts):

@@ -11,7 +11,7 @@ from skanomaly._backend import load_keras
 
 keras = load_keras()
 
-__all__ = ["array_obstacle", "lstm", "lstm_of_arrays", "obstacle", "output_loss"]
+__all__ = ["array_obstacle", "lstm", "lstm_of_arrays", "obstacle", "output_errors", "output_loss"]
 
 # The modules of a backend import Numba and the backend, so they are imported only when asked for.
 
@@ -229,6 +229,52 @@ def lstm_of_arrays(x, kernel, recurrent, bias, h, c, return_sequences):
     return on_arrays(x, kernel, recurrent, bias, h, c, return_sequences)
 
 
+def output_errors(h, x, kernel, bias):
+    """Compute a dense layer's outputs and how far they are from what they should be.
+
+    What is computed of a row does not depend on the other rows, nor on how many there are. JAX
+    alone has it.
+
+    Parameters
+    ----------
+    h : tensor of float32, shape (batch, time, n)
+        What the layer reads.
+    x : tensor of float32, shape (batch, time, n_outputs)
+        What it should say; NaN where that is not known.
+    kernel : tensor of float32, shape (n, n_outputs)
+        Weights of the layer.
+    bias : tensor of float32, shape (n_outputs,)
+        Biases of the layer.
+
+    Returns
+    -------
+    said : tensor of float32, shape (batch, time, n_outputs)
+        The outputs.
+    errors : tensor of float32, shape (batch, time)
+        The mean of the squared errors of a step over what is known of x, NaN where nothing is.
+
+    Raises
+    ------
+    RuntimeError
+        If this process has no such kernel.
+    ValueError
+        If a shape or a dtype is another: compiled code reads memory without looking.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from skanomaly.layers import kernels
+    >>> shapes = [(2, 5, 4), (2, 5, 3), (4, 3), (3,)]
+    >>> h, x, kernel, bias = (keras.ops.ones(shape, "float32") for shape in shapes)
+    >>> if keras.backend.backend() == "jax" and kernels.obstacle() is None:
+    ...     said, errors = kernels.output_errors(h, x, kernel, bias)
+    ...     assert (said == 5.0).all()
+    ...     assert (errors == 16.0).all()  # (5 - 1)**2
+    """
+    _check_output(h, x, kernel, bias)
+    return _kernel().output_errors(h, x, kernel, bias)
+
+
 def output_loss(h, x, kernel, bias, counts):
     """Compute the mean squared error of a dense layer's outputs, differentiably.
 
@@ -269,10 +315,17 @@ def output_loss(h, x, kernel, bias, counts):
     >>> if keras.backend.backend() == "jax" and kernels.obstacle() is None:
     ...     assert kernels.output_loss(h, x, kernel, bias, counts) == 16.0  # (4 + 1 - 1)**2
     """
+    _check_output(h, x, kernel, bias)
+    _refuse_others({"counts": (counts, tuple(h.shape[:2]), "float32")})
+    return _kernel().output_loss(h, x, kernel, bias, counts)
+
+
+def _check_output(h, x, kernel, bias):
+    """Refuse what the loops of the output layer would read wrongly, or where there are none."""
     if keras.backend.backend() != "jax":
         raise RuntimeError(
             f"The backend must be jax; it is {keras.backend.backend()!r}. Set KERAS_BACKEND=jax, "
-            "or use a loss of Keras."
+            "or the layers and losses of Keras."
         )
     if reason := obstacle():
         raise RuntimeError(f"This process must have a fused kernel to run it; {reason}.")
@@ -289,7 +342,5 @@ def output_loss(h, x, kernel, bias, counts):
             "x": (x, (batch, n_steps, n_outputs), "float32"),
             "kernel": (kernel, (n, n_outputs), "float32"),
             "bias": (bias, (n_outputs,), "float32"),
-            "counts": (counts, (batch, n_steps), "float32"),
         }
     )
-    return _kernel().output_loss(h, x, kernel, bias, counts)

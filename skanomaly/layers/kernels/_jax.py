@@ -11,18 +11,24 @@ from jax.sharding import PartitionSpec
 
 from skanomaly._backend import load_keras
 from skanomaly.layers.kernels._layout import layout, output_layout
-from skanomaly.layers.kernels._pieces import backward_piece, forward_piece, output_loss_piece
+from skanomaly.layers.kernels._pieces import (
+    backward_piece,
+    forward_piece,
+    output_errors_piece,
+    output_loss_piece,
+)
 from skanomaly.layers.kernels._xla import Handler
 
 keras = load_keras()
 
-__all__ = ["lstm", "obstacle", "output_loss"]
+__all__ = ["lstm", "obstacle", "output_errors", "output_loss"]
 
 _FORWARD, _BACKWARD = "skanomaly_lstm_forward", "skanomaly_lstm_backward"
-_OUTPUT_LOSS = "skanomaly_output_loss"
+_OUTPUT_ERRORS, _OUTPUT_LOSS = "skanomaly_output_errors", "skanomaly_output_loss"
 _HANDLERS = (
     (_FORWARD, forward_piece, 15),
     (_BACKWARD, backward_piece, 19),
+    (_OUTPUT_ERRORS, output_errors_piece, 8),
     (_OUTPUT_LOSS, output_loss_piece, 10),
 )
 
@@ -181,6 +187,23 @@ def _differentiate(return_sequences, remembered, gradients):
 _lstm.defvjp(_remember, _differentiate, symbolic_zeros=True)
 
 
+def output_errors(h, x, kernel, bias):
+    """Compute outputs and their errors; see :func:`skanomaly.layers.kernels.output_errors`."""
+    n_pieces, _ = output_layout(*x.shape[::2])
+    per_step = _floats(*x.shape[:2])
+    # The last result holds nothing: its size says how many pieces there are.
+    results = _floats(*x.shape), per_step, per_step, _floats(n_pieces, 1)
+    call = _call(_OUTPUT_ERRORS, results)
+    said, totals, counts, _ = call(h, x, _long_rows(kernel)[None], bias[None])
+    # Divided here, as JAX would wait for what has hardly any operations but those of kernels.
+    return said, totals / counts
+
+
+def _long_rows(kernel):
+    """Lay out the weights of an output layer so that its inner loops are long."""
+    return kernel if kernel.shape[1] >= kernel.shape[0] else kernel.T
+
+
 def output_loss(h, x, kernel, bias, counts):
     """Compare outputs with x; see :func:`skanomaly.layers.kernels.output_loss`."""
     mesh = _mesh(len(x))
@@ -204,8 +227,7 @@ def _output_loss(h, x, kernel, bias, counts):
 
 def _compare(h, x, kernel, bias, counts, *, train):
     """Return dh, losses, and the gradients by bias and kernel, of a loss not yet divided."""
-    wide = x.shape[2] >= h.shape[2]
-    weights = kernel if wide else kernel.T
+    weights = _long_rows(kernel)
     n_pieces, size = output_layout(*x.shape[::2])
     results = (
         _floats(*(h.shape if train else _NOTHING)),
@@ -218,6 +240,7 @@ def _compare(h, x, kernel, bias, counts, *, train):
         h, x, weights[None], bias[None], counts
     )
     d_weights = d_weights.sum(axis=0)
+    wide = kernel.shape[1] >= kernel.shape[0]
     return dh, losses, d_bias.sum(axis=0), d_weights if wide else d_weights.T
 
 

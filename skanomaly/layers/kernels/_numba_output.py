@@ -1,4 +1,6 @@
-"""The output layer and its loss as Numba loops, for some rows of a batch; see :mod:`._numba`.
+"""The output layer, its errors and loss as Numba loops, for some rows of a batch.
+
+See :mod:`._numba` for what holds of all loops.
 
 What is compiled here calls what is compiled there: it stands within a function that gives it a
 number to keep, see :func:`._compile.digest_of`.
@@ -7,21 +9,21 @@ number to keep, see :func:`._compile.digest_of`.
 import numpy as np
 
 from skanomaly.layers.kernels import _numba
-from skanomaly.layers.kernels._compile import compiled, digest_of, summing
+from skanomaly.layers.kernels._compile import apart, compiled, digest_of, inlined, summing
 from skanomaly.layers.kernels._numba import (
     _add,
     _add_product,
     _add_product_of_rows,
     _add_product_over_rows,
-    _copy,
     _rows_of_piece,
 )
 
-__all__ = ["OUTPUTS_AT_ONCE", "output_loss"]
+__all__ = ["OUTPUTS_AT_ONCE", "output_errors", "output_loss"]
 
 # Steps whose outputs are computed together.
 OUTPUTS_AT_ONCE = 32
 _ZERO = np.float32(0.0)
+_ONE = np.float32(1.0)
 
 
 @summing
@@ -35,8 +37,72 @@ def _compare(said, x, count):
     return count * total
 
 
-def _loops(digest):
-    """Make the loops, to be compiled anew where `digest` is another."""
+@summing
+def _sum_squares(said, x, totals, counts):
+    """Sum the squared errors of steps (n_steps, n) over what is known, and count how much is."""
+    for t in range(len(x)):
+        total, n_known = _ZERO, _ZERO
+        for j in range(x.shape[1]):
+            known = x[t, j] == x[t, j]
+            error = said[t, j] - x[t, j] if known else _ZERO
+            total += error * error
+            n_known += _ONE if known else _ZERO
+        totals[t], counts[t] = total, n_known
+
+
+@apart
+def _copy_to_all(said, bias):
+    """Copy a vector to all rows: one call for all, for it takes as long as to copy a few values."""
+    for t in range(len(said)):
+        for j in range(bias.size):
+            said[t, j] = bias[j]
+
+
+@inlined
+def _speak(said, read, weights, bias):
+    """Compute the outputs (n_steps, n_outputs) of a layer that reads (n_steps, n)."""
+    (n_now, n_outputs), n = said.shape, read.shape[1]
+    _copy_to_all(said, bias)
+    if n_outputs >= n:
+        _add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights)
+    else:
+        _add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights)
+
+
+def _errors_loop(digest):
+    """Make the loop, to be compiled anew where `digest` is another."""
+
+    @compiled
+    def output_errors(h, x, weights, bias, said, totals, counts, piece):
+        """Compute the outputs of a dense layer and their errors, for the rows of a piece.
+
+        Parameters
+        ----------
+        h, x, weights, bias
+            As for :func:`output_loss`; x may have NaN.
+        said : ndarray of float32, shape (batch, time, n_outputs)
+            Written: the outputs.
+        totals, counts : ndarray of float32, shape (batch, time)
+            Written: the sum of the squared errors over the values of x that are not NaN, and how
+            many these are.
+        piece
+            As in :func:`._numba.forward`.
+        """
+        _ = digest
+        _, first, n_rows = _rows_of_piece(piece, h.shape[0], 1)
+        n_steps = h.shape[1]
+        for row in range(first, first + n_rows):
+            for start in range(0, n_steps, OUTPUTS_AT_ONCE):
+                stop = min(start + OUTPUTS_AT_ONCE, n_steps)
+                _speak(said[row, start:stop], h[row, start:stop], weights[0], bias[0])
+                part = slice(start, stop)
+                _sum_squares(said[row, part], x[row, part], totals[row, part], counts[row, part])
+
+    return output_errors
+
+
+def _loss_loop(digest):
+    """Make the loop likewise."""
 
     @compiled
     def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scratch, piece):
@@ -75,12 +141,7 @@ def _loops(digest):
             for start in range(0, n_steps, OUTPUTS_AT_ONCE):
                 n_now = min(OUTPUTS_AT_ONCE, n_steps - start)
                 read, said = h[row, start : start + n_now], block[:n_now]
-                for t in range(n_now):
-                    _copy(said[t], bias[0])
-                if n_outputs >= n:
-                    _add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights[0])
-                else:
-                    _add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights[0])
+                _speak(said, read, weights[0], bias[0])
                 for t in range(n_now):
                     total += _compare(said[t], x[row, start + t], counts[row, start + t])
                 if not dh.size:
@@ -100,4 +161,5 @@ def _loops(digest):
     return output_loss
 
 
-output_loss = _loops(digest_of(_numba))
+output_errors = _errors_loop(digest_of(_numba))
+output_loss = _loss_loop(digest_of(_numba))

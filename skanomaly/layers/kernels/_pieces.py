@@ -8,9 +8,15 @@ import numpy as np
 from skanomaly.layers.kernels import _numba, _numba_output
 from skanomaly.layers.kernels._compile import carray, digest_of, inlined, pointer
 from skanomaly.layers.kernels._numba import backward, forward
-from skanomaly.layers.kernels._numba_output import output_loss
+from skanomaly.layers.kernels._numba_output import output_errors, output_loss
 
-__all__ = ["WORDS_PER_ARRAY", "backward_piece", "forward_piece", "output_loss_piece"]
+__all__ = [
+    "WORDS_PER_ARRAY",
+    "backward_piece",
+    "forward_piece",
+    "output_errors_piece",
+    "output_loss_piece",
+]
 
 WORDS_PER_ARRAY = 4
 
@@ -66,6 +72,14 @@ def _pieces(digest):
             _rows_of_floats(table, 18), piece,
         )  # fmt: skip
 
+    def output_errors_piece(table, piece):
+        """Call :func:`output_errors` on arrays in a table, likewise."""
+        _ = digest
+        output_errors(
+            _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
+            _floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6), piece,
+        )  # fmt: skip
+
     def output_loss_piece(table, piece):
         """Call :func:`output_loss` on arrays in a table, likewise."""
         _ = digest
@@ -75,7 +89,9 @@ def _pieces(digest):
             _rows_of_floats(table, 7), _floats(table, 8), _rows_of_floats(table, 9), piece,
         )  # fmt: skip
 
-    return forward_piece, backward_piece, output_loss_piece
+    return forward_piece, backward_piece, output_errors_piece, output_loss_piece
 
 
-forward_piece, backward_piece, output_loss_piece = _pieces(digest_of(_numba, _numba_output))
+forward_piece, backward_piece, output_errors_piece, output_loss_piece = _pieces(
+    digest_of(_numba, _numba_output)
+)

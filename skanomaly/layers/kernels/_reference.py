@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["lstm", "lstm_gradients", "output_loss"]
+__all__ = ["lstm", "lstm_gradients", "output_errors", "output_loss"]
 
 
 def _sigmoid(x):
@@ -138,3 +138,21 @@ def output_loss(h, x, kernel, bias, counts):
         d_kernel += np.outer(h[row, t], d_said)
         d_bias += d_said
     return loss, dh, d_kernel, d_bias
+
+
+def output_errors(h, x, kernel, bias):
+    """Compute outputs and their errors; arguments as for :mod:`skanomaly.layers.kernels`.
+
+    Returns
+    -------
+    said, errors : ndarray of float64
+        Of shapes (batch, time, n_outputs) and (batch, time).
+    """
+    h, x, kernel, bias = map(np.float64, (h, x, kernel, bias))
+    said, errors = np.empty_like(x), np.full(x.shape[:2], np.nan)
+    for row, t in np.ndindex(errors.shape):
+        said[row, t] = h[row, t] @ kernel + bias
+        known = ~np.isnan(x[row, t])
+        if known.any():
+            errors[row, t] = np.mean((said[row, t] - x[row, t])[known] ** 2)
+    return said, errors
