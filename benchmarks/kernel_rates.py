@@ -61,7 +61,7 @@ def layer(batch, n_steps, n_inputs, units, wants_dx):
     recurrent, bias, h, c = draw(1, units, 4 * units), draw(1, 4 * units), *draw(2, batch, units)
     mask, nothing = np.zeros((0, 0), bool), np.zeros((0, 0, 0), np.float32)
     drops = [np.zeros((0, 0), np.float32)] * 2
-    shapes = _layout.layout(batch, n_steps, units, 1, True)
+    shapes = _layout.layout(batch, n_steps, n_inputs, units, 1, True)
     gates, cs, scratch = (np.zeros(shape, np.float32) for shape in shapes)
     hs, dhs, last = draw(batch, n_steps, units), draw(batch, n_steps, units), draw(2, batch, units)
     added = np.zeros((len(scratch), n_inputs + units + 1, 4 * units), np.float32)

@@ -19,10 +19,10 @@ _layout = functools.lru_cache(maxsize=64)(layout)
 def lstm(x, kernel, recurrent, bias, h, c, return_sequences):
     """Run an LSTM over all time steps; see :func:`skanomaly.layers.kernels.lstm_of_arrays`."""
     _check(x, kernel, recurrent, bias, h, c)
-    batch, n_steps, _ = x.shape
+    batch, n_steps, n_inputs = x.shape
     n_networks, n, _ = recurrent.shape
     arrays = [np.ascontiguousarray(one) for one in (x, kernel, recurrent, bias, h, c)]
-    shapes = _layout(batch, n_steps, n, n_networks, False)
+    shapes = _layout(batch, n_steps, n_inputs, n, n_networks, False)
     gates, cs, scratch = (np.empty(shape, np.float32) for shape in shapes)
     hs = np.empty((batch, n_steps, n), np.float32) if return_sequences else _NOTHING
     h_last, c_last = np.empty((batch, n), np.float32), np.empty((batch, n), np.float32)

@@ -1,6 +1,7 @@
 """Numba's decorators with the options used here; without Numba, functions stay as they are."""
 
 import functools
+import inspect
 import zlib
 from pathlib import Path
 
@@ -24,7 +25,6 @@ __all__ = [
     "apart",
     "carray",
     "compiled",
-    "digest_of",
     "inlined",
     "numba",
     "pointer",
@@ -46,18 +46,17 @@ def without_numba():
     return None
 
 
-def digest_of(*modules):
-    """Give a number that changes with the files of modules, for compiled functions that call them.
-
-    Numba's cache compares what a function keeps of a function around it: one that stands in such a
-    function, and reads the number, is compiled anew once the number is another.
-    """
-    files = [Path(module.__file__) for module in modules]
-    # Within an archive there are no files, and nothing that could change.
-    return zlib.crc32(b"".join(file.read_bytes() for file in files if file.is_file()))
+@functools.cache
+def _digest(folder):
+    """Give a number that changes with the Python files of a folder; 0 within an archive."""
+    return zlib.crc32(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py"))))
 
 
 def _cached(decorator, function, *args, **options):
+    # Numba's cache notices changes of a function's own file, and not of others that it calls. So
+    # the name that it is kept by changes with every file beside its own.
+    digest = _digest(Path(inspect.getfile(function)).parent)
+    function.__qualname__ = f"{function.__qualname__}_{digest:08x}"
     try:
         return decorator(*args, cache=True, **options)(function)
     except RuntimeError:  # no folder can be written: every process compiles anew
@@ -67,9 +66,7 @@ def _cached(decorator, function, *args, **options):
 def compiled(function):
     """Compile at the first call, and keep the machine code on disk where a folder can be written.
 
-    Numba's cache notices changes of the file of a function alone, not of functions that it calls
-    in other files: a compiled function that calls one of another file must keep its
-    :func:`digest_of`.
+    Such functions call each other within one folder only.
     """
     return function if numba is None else _cached(numba.njit, function, **_OPTIONS)
 

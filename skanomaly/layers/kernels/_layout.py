@@ -6,34 +6,30 @@ from skanomaly.layers.kernels._numba_output import OUTPUTS_AT_ONCE
 __all__ = ["layout", "output_layout"]
 
 
-def layout(batch, n_steps, n, n_networks, train, n_dropped=None):
+def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
     """Give the shapes of what a call computes in and does not return.
-
-    The gates of a row have room for one step more than there are, lest rows compete for the same
-    places of the first-level cache.
 
     Parameters
     ----------
-    batch, n_steps, n, n_networks : int
+    batch, n_steps, n_inputs, n, n_networks : int
         Sizes of the arguments of ``forward``.
     train : bool
         Whether ``backward`` follows.
-    n_dropped : int or None, default=None
-        The number of inputs where there are factors of dropout.
+    dropped : bool, default=False
+        Whether there are factors of dropout.
 
     Returns
     -------
     gates, cs, scratch : tuple of int
     """
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
-    n_kept = n_steps if train else min(n_steps, steps_at_once(n))
-    # Weights by gate, and weights of a row or what it adds to their gradients.
-    spare = 0 if n_dropped is None else 4 * n * (n + max(n, n_dropped))
-    return (
-        (pieces, rows, 4 * n * (n_kept + 1)),
-        (pieces, n_kept, rows * n),
-        (pieces, rows * (4 * n * (steps_at_once(n) + 1) + 8 * n) + spare),
-    )
+    at_once = min(n_steps, steps_at_once(n))
+    n_kept = n_steps if train else at_once
+    # The gradients of some steps, the states, and what these steps of all rows read.
+    size = 4 * n * rows * steps_at_once(n) + 8 * n * rows + at_once * rows * max(n, n_inputs)
+    # Or the gates of one row, weights by gate, and weights of a row or what it adds to gradients.
+    spare = 4 * n * at_once + (4 * n * (n + max(n, n_inputs)) if dropped else 0)
+    return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, rows * n), (pieces, size + spare)
 
 
 def output_layout(batch, n_outputs):

@@ -1,21 +1,18 @@
 """The output layer, its errors and loss as Numba loops, for some rows of a batch.
 
 See :mod:`._numba` for what holds of all loops.
-
-What is compiled here calls what is compiled there: it stands within a function that gives it a
-number to keep, see :func:`._compile.digest_of`.
 """
 
 import numpy as np
 
-from skanomaly.layers.kernels import _numba
-from skanomaly.layers.kernels._compile import apart, compiled, digest_of, inlined, summing
-from skanomaly.layers.kernels._numba import (
-    _add,
-    _add_product,
-    _add_product_of_rows,
-    _add_product_over_rows,
-    _rows_of_piece,
+from skanomaly.layers.kernels._compile import compiled, inlined, summing
+from skanomaly.layers.kernels._numba import rows_of_piece
+from skanomaly.layers.kernels._numba_products import (
+    add_product,
+    add_product_of_rows,
+    add_product_over_rows,
+    add_rows,
+    copy_to_rows,
 )
 
 __all__ = ["OUTPUTS_AT_ONCE", "output_errors", "output_loss"]
@@ -50,116 +47,91 @@ def _sum_squares(said, x, totals, counts):
         totals[t], counts[t] = total, n_known
 
 
-@apart
-def _copy_to_all(said, bias):
-    """Copy a vector to all rows: one call for all, for it takes as long as to copy a few values."""
-    for t in range(len(said)):
-        for j in range(bias.size):
-            said[t, j] = bias[j]
-
-
 @inlined
 def _speak(said, read, weights, bias):
     """Compute the outputs (n_steps, n_outputs) of a layer that reads (n_steps, n)."""
     (n_now, n_outputs), n = said.shape, read.shape[1]
-    _copy_to_all(said, bias)
+    copy_to_rows(said, bias)
     if n_outputs >= n:
-        _add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights)
+        add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights)
     else:
-        _add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights)
+        add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights)
 
 
-def _errors_loop(digest):
-    """Make the loop, to be compiled anew where `digest` is another."""
+@compiled
+def output_errors(h, x, weights, bias, said, totals, counts, piece):
+    """Compute the outputs of a dense layer and their errors, for the rows of a piece.
 
-    @compiled
-    def output_errors(h, x, weights, bias, said, totals, counts, piece):
-        """Compute the outputs of a dense layer and their errors, for the rows of a piece.
-
-        Parameters
-        ----------
-        h, x, weights, bias
-            As for :func:`output_loss`; x may have NaN.
-        said : ndarray of float32, shape (batch, time, n_outputs)
-            Written: the outputs.
-        totals, counts : ndarray of float32, shape (batch, time)
-            Written: the sum of the squared errors over the values of x that are not NaN, and how
-            many these are.
-        piece
-            As in :func:`._numba.forward`.
-        """
-        _ = digest
-        _, first, n_rows = _rows_of_piece(piece, h.shape[0], 1)
-        n_steps = h.shape[1]
-        for row in range(first, first + n_rows):
-            for start in range(0, n_steps, OUTPUTS_AT_ONCE):
-                stop = min(start + OUTPUTS_AT_ONCE, n_steps)
-                _speak(said[row, start:stop], h[row, start:stop], weights[0], bias[0])
-                part = slice(start, stop)
-                _sum_squares(said[row, part], x[row, part], totals[row, part], counts[row, part])
-
-    return output_errors
+    Parameters
+    ----------
+    h, x, weights, bias
+        As for :func:`output_loss`; x may have NaN.
+    said : ndarray of float32, shape (batch, time, n_outputs)
+        Written: the outputs.
+    totals, counts : ndarray of float32, shape (batch, time)
+        Written: the sum of the squared errors over the values of x that are not NaN, and how
+        many these are.
+    piece
+        As in :func:`._numba.forward`.
+    """
+    _, first, n_rows = rows_of_piece(piece, h.shape[0], 1)
+    n_steps = h.shape[1]
+    for row in range(first, first + n_rows):
+        for start in range(0, n_steps, OUTPUTS_AT_ONCE):
+            stop = min(start + OUTPUTS_AT_ONCE, n_steps)
+            _speak(said[row, start:stop], h[row, start:stop], weights[0], bias[0])
+            part = slice(start, stop)
+            _sum_squares(said[row, part], x[row, part], totals[row, part], counts[row, part])
 
 
-def _loss_loop(digest):
-    """Make the loop likewise."""
+@compiled
+def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scratch, piece):
+    """Compare the outputs of a dense layer with x, for the rows of a piece.
 
-    @compiled
-    def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scratch, piece):
-        """Compare the outputs of a dense layer with x, for the rows of a piece.
+    Outputs never leave the first-level cache: errors and gradients are taken where they are
+    made.
 
-        Outputs never leave the first-level cache: errors and gradients are taken where they are
-        made.
-
-        Parameters
-        ----------
-        h : ndarray of float32, shape (batch, time, n)
-            What the layer reads.
-        x : ndarray of float32, shape (batch, time, n_outputs)
-            What it should say.
-        weights : ndarray of float32, shape (1, n, n_outputs) or (1, n_outputs, n)
-            Its weights, transposed where n_outputs is below n, as inner loops are long then.
-        bias, counts : ndarray of float32, shapes (1, n_outputs) and (batch, time)
-            Its biases, and how much each step counts.
-        dh : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
-            Written: the gradient by h; without elements no gradient is computed.
-        losses, d_bias, d_weights : ndarray of float32, shape (n_pieces, ...)
-            Written, of each piece: the sum of the squared errors, times what their steps count; and
-            what it adds to the gradients. The shapes are (n_pieces, 1), and those of bias and
-            weights.
-        scratch, piece
-            As in :func:`._numba.forward`.
-        """
-        _ = digest
-        _, first, n_rows = _rows_of_piece(piece, h.shape[0], 1)
-        n_steps, n, n_outputs = h.shape[1], h.shape[2], x.shape[2]
-        block = scratch[piece].reshape(OUTPUTS_AT_ONCE, n_outputs)
-        d_weights[piece, :] = _ZERO
-        d_bias[piece, :] = _ZERO
-        total = 0.0
-        for row in range(first, first + n_rows):
-            for start in range(0, n_steps, OUTPUTS_AT_ONCE):
-                n_now = min(OUTPUTS_AT_ONCE, n_steps - start)
-                read, said = h[row, start : start + n_now], block[:n_now]
-                _speak(said, read, weights[0], bias[0])
-                for t in range(n_now):
-                    total += _compare(said[t], x[row, start + t], counts[row, start + t])
-                if not dh.size:
-                    continue
-                for t in range(n_now):
-                    _add(d_bias[piece], said[t])
-                part = dh[row, start : start + n_now]
-                part[:] = _ZERO
-                if n_outputs >= n:
-                    _add_product_over_rows(d_weights[piece], read, said)
-                    _add_product_of_rows(part, said.reshape(n_now, 1, n_outputs), 0, weights[0])
-                else:
-                    _add_product_over_rows(d_weights[piece], said, read)
-                    _add_product(part.reshape(n_now, 1, n), 0, said, weights[0])
-        losses[piece, 0] = total
-
-    return output_loss
-
-
-output_errors = _errors_loop(digest_of(_numba))
-output_loss = _loss_loop(digest_of(_numba))
+    Parameters
+    ----------
+    h : ndarray of float32, shape (batch, time, n)
+        What the layer reads.
+    x : ndarray of float32, shape (batch, time, n_outputs)
+        What it should say.
+    weights : ndarray of float32, shape (1, n, n_outputs) or (1, n_outputs, n)
+        Its weights, transposed where n_outputs is below n, as inner loops are long then.
+    bias, counts : ndarray of float32, shapes (1, n_outputs) and (batch, time)
+        Its biases, and how much each step counts.
+    dh : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
+        Written: the gradient by h; without elements no gradient is computed.
+    losses, d_bias, d_weights : ndarray of float32, shape (n_pieces, ...)
+        Written, of each piece: the sum of the squared errors, times what their steps count; and
+        what it adds to the gradients. The shapes are (n_pieces, 1), and those of bias and
+        weights.
+    scratch, piece
+        As in :func:`._numba.forward`.
+    """
+    _, first, n_rows = rows_of_piece(piece, h.shape[0], 1)
+    n_steps, n, n_outputs = h.shape[1], h.shape[2], x.shape[2]
+    block = scratch[piece].reshape(OUTPUTS_AT_ONCE, n_outputs)
+    d_weights[piece, :] = _ZERO
+    d_bias[piece, :] = _ZERO
+    total = 0.0
+    for row in range(first, first + n_rows):
+        for start in range(0, n_steps, OUTPUTS_AT_ONCE):
+            n_now = min(OUTPUTS_AT_ONCE, n_steps - start)
+            read, said = h[row, start : start + n_now], block[:n_now]
+            _speak(said, read, weights[0], bias[0])
+            for t in range(n_now):
+                total += _compare(said[t], x[row, start + t], counts[row, start + t])
+            if not dh.size:
+                continue
+            add_rows(d_bias[piece], said)
+            part = dh[row, start : start + n_now]
+            part[:] = _ZERO
+            if n_outputs >= n:
+                add_product_over_rows(d_weights[piece], read, said)
+                add_product_of_rows(part, said.reshape(n_now, 1, n_outputs), 0, weights[0])
+            else:
+                add_product_over_rows(d_weights[piece], said, read)
+                add_product(part.reshape(n_now, 1, n), 0, said, weights[0])
+    losses[piece, 0] = total

@@ -5,8 +5,7 @@ A table of int64 words tells where arrays are: of each the address and three siz
 
 import numpy as np
 
-from skanomaly.layers.kernels import _numba, _numba_output
-from skanomaly.layers.kernels._compile import carray, digest_of, inlined, pointer
+from skanomaly.layers.kernels._compile import carray, inlined, pointer
 from skanomaly.layers.kernels._numba import backward, forward
 from skanomaly.layers.kernels._numba_output import output_errors, output_loss
 
@@ -44,54 +43,43 @@ def _mask(table, k):
     return carray(pointer(words[0]), (words[1], words[2]), np.bool_)
 
 
-def _pieces(digest):
-    """Make the functions, to be compiled anew where `digest` is another."""
-
-    def forward_piece(table, piece):
-        """Call :func:`forward` on arrays in a table, in the order of its arguments."""
-        _ = digest
-        forward(
-            _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
-            _rows_of_floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6),
-            _rows_of_floats(table, 7), _rows_of_floats(table, 8),
-            _floats(table, 9), _floats(table, 10), _floats(table, 11),
-            _rows_of_floats(table, 12), _rows_of_floats(table, 13), _rows_of_floats(table, 14),
-            piece,
-        )  # fmt: skip
-
-    def backward_piece(table, piece):
-        """Call :func:`backward` on arrays in a table, likewise."""
-        _ = digest
-        backward(
-            _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
-            _rows_of_floats(table, 4), _rows_of_floats(table, 5),
-            _rows_of_floats(table, 6), _rows_of_floats(table, 7),
-            _floats(table, 8), _floats(table, 9), _floats(table, 10), _floats(table, 11),
-            _rows_of_floats(table, 12), _rows_of_floats(table, 13), _floats(table, 14),
-            _rows_of_floats(table, 15), _rows_of_floats(table, 16), _floats(table, 17),
-            _rows_of_floats(table, 18), piece,
-        )  # fmt: skip
-
-    def output_errors_piece(table, piece):
-        """Call :func:`output_errors` on arrays in a table, likewise."""
-        _ = digest
-        output_errors(
-            _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
-            _floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6), piece,
-        )  # fmt: skip
-
-    def output_loss_piece(table, piece):
-        """Call :func:`output_loss` on arrays in a table, likewise."""
-        _ = digest
-        output_loss(
-            _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
-            _rows_of_floats(table, 4), _floats(table, 5), _rows_of_floats(table, 6),
-            _rows_of_floats(table, 7), _floats(table, 8), _rows_of_floats(table, 9), piece,
-        )  # fmt: skip
-
-    return forward_piece, backward_piece, output_errors_piece, output_loss_piece
+def forward_piece(table, piece):
+    """Call :func:`forward` on arrays in a table, in the order of its arguments."""
+    forward(
+        _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
+        _rows_of_floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6),
+        _rows_of_floats(table, 7), _rows_of_floats(table, 8),
+        _floats(table, 9), _floats(table, 10), _floats(table, 11),
+        _rows_of_floats(table, 12), _rows_of_floats(table, 13), _rows_of_floats(table, 14),
+        piece,
+    )  # fmt: skip
 
 
-forward_piece, backward_piece, output_errors_piece, output_loss_piece = _pieces(
-    digest_of(_numba, _numba_output)
-)
+def backward_piece(table, piece):
+    """Call :func:`backward` on arrays in a table, likewise."""
+    backward(
+        _floats(table, 0), _mask(table, 1), _floats(table, 2), _floats(table, 3),
+        _rows_of_floats(table, 4), _rows_of_floats(table, 5),
+        _rows_of_floats(table, 6), _rows_of_floats(table, 7),
+        _floats(table, 8), _floats(table, 9), _floats(table, 10), _floats(table, 11),
+        _rows_of_floats(table, 12), _rows_of_floats(table, 13), _floats(table, 14),
+        _rows_of_floats(table, 15), _rows_of_floats(table, 16), _floats(table, 17),
+        _rows_of_floats(table, 18), piece,
+    )  # fmt: skip
+
+
+def output_errors_piece(table, piece):
+    """Call :func:`output_errors` on arrays in a table, likewise."""
+    output_errors(
+        _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
+        _floats(table, 4), _rows_of_floats(table, 5), _rows_of_floats(table, 6), piece,
+    )  # fmt: skip
+
+
+def output_loss_piece(table, piece):
+    """Call :func:`output_loss` on arrays in a table, likewise."""
+    output_loss(
+        _floats(table, 0), _floats(table, 1), _floats(table, 2), _rows_of_floats(table, 3),
+        _rows_of_floats(table, 4), _floats(table, 5), _rows_of_floats(table, 6),
+        _rows_of_floats(table, 7), _floats(table, 8), _rows_of_floats(table, 9), piece,
+    )  # fmt: skip

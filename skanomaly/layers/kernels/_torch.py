@@ -38,17 +38,13 @@ def _arrays(*tensors):
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
-def _n_dropped(x, x_drop, h_drop):
-    return x.shape[2] if x_drop.numel() or h_drop.numel() else None
-
-
 class _LSTM(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, mask, kernel, recurrent, bias, h0, c0, x_drop, h_drop, train, keep_states):
-        batch, n_steps, _ = x.shape
+        batch, n_steps, n_inputs = x.shape
         n_networks, n, _ = recurrent.shape
-        n_dropped = _n_dropped(x, x_drop, h_drop)
-        shapes = layout(batch, n_steps, n, n_networks, train, n_dropped)
+        dropped = bool(x_drop.numel() or h_drop.numel())
+        shapes = layout(batch, n_steps, n_inputs, n, n_networks, train, dropped)
         gates, cs, scratch = (x.new_empty(shape) for shape in shapes)
         hs = x.new_empty((batch, n_steps, n) if keep_states else (0, 0, 0))
         h, c = x.new_empty((batch, n)), x.new_empty((batch, n))
@@ -69,7 +65,8 @@ class _LSTM(torch.autograd.Function):
         x, mask, kernel, recurrent, h0, c0, x_drop, h_drop = ctx.saved_tensors
         n_networks, n_inputs, width = kernel.shape
         n = width // 4
-        *_, scratch = layout(*x.shape[:2], n, n_networks, True, _n_dropped(x, x_drop, h_drop))
+        dropped = bool(x_drop.numel() or h_drop.numel())
+        *_, scratch = layout(*x.shape, n, n_networks, True, dropped)
         scratch = x.new_empty(scratch)
         dhs = x.new_empty((0, 0, 0)) if dhs is None else dhs
         dh, dc = (torch.zeros_like(h0) if d is None else d for d in (dh, dc))
