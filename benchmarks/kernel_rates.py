@@ -61,8 +61,9 @@ def layer(batch, n_steps, n_inputs, units, wants_dx):
     recurrent, bias, h, c = draw(1, units, 4 * units), draw(1, 4 * units), *draw(2, batch, units)
     mask, nothing = np.zeros((0, 0), bool), np.zeros((0, 0, 0), np.float32)
     drops = [np.zeros((0, 0), np.float32)] * 2
-    shapes = _layout.layout(batch, n_steps, n_inputs, units, 1, True)
-    gates, cs, scratch = (np.zeros(shape, np.float32) for shape in shapes)
+    sizes = batch, n_steps, n_inputs, units, 1
+    shapes = *_layout.layout(*sizes, True), _layout.layout_of_backward(*sizes)
+    gates, cs, scratch, scratch_back = (np.zeros(shape, np.float32) for shape in shapes)
     hs, dhs, last = draw(batch, n_steps, units), draw(batch, n_steps, units), draw(2, batch, units)
     added = np.zeros((len(scratch), n_inputs + units + 1, 4 * units), np.float32)
     dx = np.zeros_like(x) if wants_dx else nothing
@@ -75,7 +76,7 @@ def layer(batch, n_steps, n_inputs, units, wants_dx):
         for piece in range(len(scratch)):
             _numba.backward(
                 x, mask, kernel, recurrent, h, c, *drops, gates, hs, cs, dhs, h, c,
-                dx, *last, added, scratch, piece,
+                dx, *last, added, scratch_back, piece,
             )  # fmt: skip
 
     return work

@@ -86,7 +86,9 @@ def scraps(x, kernel, h0, train=True, drops=NO_DROPS):
 def run_loops_back(arguments, gradients, drops=NO_DROPS):
     x, mask, kernel, recurrent, _, h0, c0 = arguments
     gates, hs, cs, _, _ = run_loops(*arguments, drops=drops)
-    *_, scratch = scraps(x, kernel, h0, drops=drops)
+    dropped = any(drop is not None for drop in drops.values())
+    scratch = _layout.layout_of_backward(*x.shape, h0.shape[1], len(kernel), dropped)
+    scratch = np.full(scratch, np.nan, np.float32)
     n_inputs, n = x.shape[2], h0.shape[1]
     added = np.zeros((len(scratch), n_inputs + n + 1, 4 * n), np.float32)
     dx, dh0, dc0 = np.zeros_like(x), np.zeros_like(h0), np.zeros_like(c0)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from skanomaly._backend import load_keras
-from skanomaly.layers.kernels._layout import layout, output_layout
+from skanomaly.layers.kernels._layout import layout, layout_of_backward, output_layout
 from skanomaly.layers.kernels._pieces import (
     backward_piece,
     forward_piece,
@@ -155,7 +155,7 @@ def _differentiate(return_sequences, remembered, gradients):
     n = width // 4
     states = _floats(*h0.shape)
     dropped = bool(x_drop.size or h_drop.size)
-    *_, scratch = layout(*x.shape, n, n_networks, True, dropped)
+    scratch = layout_of_backward(*x.shape, n, n_networks, dropped)
     results = (
         _floats(*(x.shape if needed is not None else _NOTHING)),
         states,

@@ -3,16 +3,16 @@
 from skanomaly.layers.kernels._numba import count_pieces, rows_per_piece, steps_at_once
 from skanomaly.layers.kernels._numba_output import OUTPUTS_AT_ONCE
 
-__all__ = ["layout", "output_layout"]
+__all__ = ["layout", "layout_of_backward", "output_layout"]
 
 
 def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
-    """Give the shapes of what a call computes in and does not return.
+    """Give the shapes of what a call of ``forward`` computes in and does not return.
 
     Parameters
     ----------
     batch, n_steps, n_inputs, n, n_networks : int
-        Sizes of the arguments of ``forward``.
+        Sizes of its arguments.
     train : bool
         Whether ``backward`` follows.
     dropped : bool, default=False
@@ -25,11 +25,26 @@ def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
     at_once = min(n_steps, steps_at_once(n))
     n_kept = n_steps if train else at_once
-    # The gradients of some steps, the states, and what these steps of all rows read.
-    size = 4 * n * rows * steps_at_once(n) + 8 * n * rows + at_once * rows * max(n, n_inputs)
-    # Or the gates of one row, weights by gate, and weights of a row or what it adds to gradients.
-    spare = 4 * n * at_once + (4 * n * (n + max(n, n_inputs)) if dropped else 0)
-    return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, rows * n), (pieces, size + spare)
+    # States and scales, and what is read.
+    scratch = 3 * n * rows + 4 * n + _spare(at_once, rows, n_inputs, n, dropped)
+    return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, n * rows), (pieces, scratch)
+
+
+def layout_of_backward(batch, n_steps, n_inputs, n, n_networks, dropped=False):
+    """Give the shape of what ``backward`` computes in, likewise."""
+    pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
+    at_once = min(n_steps, steps_at_once(n))
+    # Gradients of some steps and of the states, and what these steps read.
+    scratch = 4 * n * rows * (at_once + 1) + _spare(at_once, rows, n_inputs, n, dropped)
+    return pieces, scratch
+
+
+def _spare(n_steps, rows, n_inputs, n, dropped):
+    """Count what some steps of all rows read, or the gates of one row and what dropout needs."""
+    wide = max(n, n_inputs)
+    # Weights by gate, and weights of a row or what it adds to their gradients.
+    weights = 4 * n * (n + wide) if dropped else 0
+    return max(n_steps * rows * wide, 4 * n * n_steps + weights)
 
 
 def output_layout(batch, n_outputs):

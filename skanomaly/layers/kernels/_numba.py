@@ -408,8 +408,8 @@ def backward(
     network, first, n_rows = rows_of_piece(piece, x.shape[0], kernel.shape[0])
     n = h0.shape[1]
     n_steps, rows, size = x.shape[1], cs.shape[2] // n, steps_at_once(n)
-    d_sums, end = _cut(scratch[piece], 0, size, rows * 4 * n)
-    d_sums = d_sums.reshape(size, rows, 4 * n)
+    d_sums, end = _cut(scratch[piece], 0, min(size, n_steps), rows * 4 * n)
+    d_sums = d_sums.reshape(-1, rows, 4 * n)
     piece_gates = gates[piece].reshape(n_steps, rows, 4 * n)
     dh, end = _cut(scratch[piece], end, rows, n)
     dc, end = _cut(scratch[piece], end, rows, n)

@@ -6,7 +6,7 @@ and detectors keep them off for that reason.
 
 import torch
 
-from skanomaly.layers.kernels._layout import layout
+from skanomaly.layers.kernels._layout import layout, layout_of_backward
 from skanomaly.layers.kernels._numba import backward, forward
 
 __all__ = ["lstm", "obstacle"]
@@ -66,7 +66,7 @@ class _LSTM(torch.autograd.Function):
         n_networks, n_inputs, width = kernel.shape
         n = width // 4
         dropped = bool(x_drop.numel() or h_drop.numel())
-        *_, scratch = layout(*x.shape, n, n_networks, True, dropped)
+        scratch = layout_of_backward(*x.shape, n, n_networks, dropped)
         scratch = x.new_empty(scratch)
         dhs = x.new_empty((0, 0, 0)) if dhs is None else dhs
         dh, dc = (torch.zeros_like(h0) if d is None else d for d in (dh, dc))
