@@ -134,10 +134,11 @@ def test_loops_equal_the_reference(shape, seed, which):
 
 
 @pytest.mark.parametrize("which", ["", "xh"])
-def test_many_steps_are_computed_as_few_are(which):
+@pytest.mark.parametrize("n_rows", [1, 2, 17])
+def test_many_steps_are_computed_as_few_are(n_rows, which):
     size = _numba.steps_at_once(2)
     assert size == 32
-    arguments, gradients = problem(2, 2 * size + 5, 2, masked=True)
+    arguments, gradients = problem(n_rows, 2 * size + 5, 2, masked=True)
     drops = factors(arguments, which)
     true = _reference.lstm_gradients(*arguments, *gradients, **drops)
     for said, gradient in zip(run_loops_back(arguments, gradients, drops), true, strict=True):
