@@ -184,7 +184,7 @@ def _differentiate(return_sequences, remembered, gradients):
 def _sum_of_pieces(added, axis):
     """Sum over an axis: half and half added, until one is left.
 
-    XLA's own sum of a few large arrays takes 10 to 30 times as long (jaxlib 0.10).
+    XLA's own sum of a few large arrays takes 10 to 30 times as long (JAX 0.10).
     """
     parts = jnp.moveaxis(added, axis, 0)
     while len(parts) > 1:
