@@ -2,6 +2,7 @@
 
 from skanomaly.layers.kernels._numba import count_pieces, rows_per_piece, steps_at_once
 from skanomaly.layers.kernels._numba_output import OUTPUTS_AT_ONCE
+from skanomaly.layers.kernels._numba_products import count_in_panels
 
 __all__ = ["layout", "layout_of_backward", "output_layout"]
 
@@ -25,8 +26,9 @@ def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
     at_once = min(n_steps, steps_at_once(n))
     n_kept = n_steps if train else at_once
-    # States and scales, and what is read.
-    scratch = 3 * n * rows + 4 * n + _spare(at_once, rows, n_inputs, n, dropped)
+    # States and scales, the weights in panels, and what is read.
+    scratch = 3 * n * rows + 4 * n + count_in_panels(n_inputs + n, 4 * n)
+    scratch += _spare(at_once, rows, n_inputs, n, dropped)
     return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, n * rows), (pieces, scratch)
 
 
@@ -34,9 +36,9 @@ def layout_of_backward(batch, n_steps, n_inputs, n, n_networks, dropped=False):
     """Give the shape of what ``backward`` computes in, likewise."""
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
     at_once = min(n_steps, steps_at_once(n))
-    # Gradients of some steps and of the states, and what these steps read.
-    scratch = 4 * n * rows * (at_once + 1) + _spare(at_once, rows, n_inputs, n, dropped)
-    return pieces, scratch
+    # Gradients of some steps and of the states, the former in panels, and what these steps read.
+    scratch = 4 * n * rows * (at_once + 1) + count_in_panels(at_once * rows, 4 * n)
+    return pieces, scratch + _spare(at_once, rows, n_inputs, n, dropped)
 
 
 def _spare(n_steps, rows, n_inputs, n, dropped):

@@ -21,11 +21,15 @@ import numpy as np
 from skanomaly.layers.kernels._compile import apart, compiled, inlined
 from skanomaly.layers.kernels._numba_products import (
     add_product,
+    add_product_by_panels,
     add_product_of_rows,
     add_product_over_rows,
+    add_product_over_rows_by_panels,
     add_rows,
     copy,
     copy_to_rows,
+    count_in_panels,
+    to_panels,
 )
 
 __all__ = [
@@ -40,6 +44,8 @@ __all__ = [
 # Rows whose steps are computed together: enough to hide the latency of one, and few enough for
 # their gates to stay in the fastest cache.
 ROWS = 16
+# Steps from which on it takes less time to copy weights to panels first.
+_MANY = 8
 _HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 
 # Of the ratio of polynomials that is closest to tanh up to the limit, by relative error.
@@ -290,6 +296,8 @@ def forward(
     c, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
     scale, spare = scratch[piece, end : end + 4 * n], scratch[piece, end + 4 * n :]
+    states, spare = _in_panels_if(n_steps >= _MANY, recurrent[network], spare)
+    inputs, spare = _in_panels_if(n_steps >= _MANY, kernel[network], spare)
     split = spare
     if h_drop.size:
         spare = _split_gates(split, recurrent[network])
@@ -309,11 +317,15 @@ def forward(
                 for r in range(n_rows, rows):
                     copy(sums[t, r], bias[network])
         else:
-            _sum_inputs(sums, x, kernel[network], bias[network], first, n_rows, start, spare)
+            _sum_inputs(
+                sums, x, kernel[network], inputs, bias[network], first, n_rows, start, spare
+            )
         for t in range(n_now):
             step = sums[t]
             if h_drop.size:
                 _add_product_by_gate(step, h, tanh_c, h_drop, first, n_rows, split)
+            elif states.size:
+                add_product_by_panels(step, h, states)
             else:
                 add_product(step.reshape(rows, 1, 4 * n), 0, h, recurrent[network])
             _activate(step, scale)
@@ -327,14 +339,28 @@ def forward(
 
 
 @compiled
-def _sum_inputs(sums, x, weights, bias, first, n_rows, start, spare):
+def _in_panels_if(wanted, weights, spare):
+    """Copy weights to panels if that is wanted; give them, or nothing, and what is left."""
+    size = 0
+    if wanted:
+        size = count_in_panels(len(weights), weights.shape[1])
+        to_panels(spare, weights)
+    return spare[:size], spare[size:]
+
+
+@compiled
+def _sum_inputs(sums, x, weights, panels, bias, first, n_rows, start, spare):
     """Compute biases and what the inputs add, for all rows of a piece: (steps, rows, 4 * n)."""
     n_now, rows, width = sums.shape
     block = spare[: n_now * rows * x.shape[2]].reshape(n_now, rows, -1)
     _load_steps(block, x, first, n_rows, start)
-    sums = sums.reshape(n_now * rows, 1, width)
-    copy_to_rows(sums.reshape(-1, width), bias)
-    add_product(sums, 0, block.reshape(n_now * rows, -1), weights)
+    flat = sums.reshape(n_now * rows, width)
+    copy_to_rows(flat, bias)
+    block = block.reshape(n_now * rows, -1)
+    if panels.size:
+        add_product_by_panels(flat, block, panels)
+    else:
+        add_product(flat.reshape(-1, 1, width), 0, block, weights)
 
 
 @compiled
@@ -453,16 +479,17 @@ def _end_block(added, dx, x, hs, h0, weights, d_block, first, n_rows, start, spa
     (n_now, rows, width), n_inputs, n = d_block.shape, x.shape[2], h0.shape[1]
     n_all = n_now * rows
     d = d_block.reshape(n_all, width)
+    panels, spare = _in_panels_if(True, d, spare)
     block = spare[: n_all * n_inputs].reshape(n_now, rows, n_inputs)
     _load_steps(block, x, first, n_rows, start)
-    add_product_over_rows(added[:n_inputs], block.reshape(n_all, n_inputs), d)
+    add_product_over_rows_by_panels(added[:n_inputs], block.reshape(n_all, n_inputs), panels)
     if dx.size:
         block[:] = _ZERO
         add_product_of_rows(block.reshape(n_all, n_inputs), d.reshape(n_all, 1, width), 0, weights)
         _store_steps(dx, block, first, n_rows, start)
     block = spare[: n_all * n].reshape(n_now, rows, n)
     _load_steps_before(block, hs, h0, first, n_rows, start)
-    add_product_over_rows(added[n_inputs:-1], block.reshape(n_all, n), d)
+    add_product_over_rows_by_panels(added[n_inputs:-1], block.reshape(n_all, n), panels)
     add_rows(added[-1], d)
 
 
