@@ -19,12 +19,16 @@ from joblib import Parallel, delayed
 from skanomaly._backend import load_keras
 from skanomaly.layers import kernels
 from skanomaly.layers.kernels import _compile, _layout, _numba, _reference
+from skanomaly.layers.kernels import _numba_products as products
 
 pytestmark = pytest.mark.contract
 keras = load_keras()
 fused = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None or keras.backend.backend() == "tensorflow",
     reason="the fused kernel needs Numba, and JAX or PyTorch",
+)
+loops = pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="tiles of products need Numba"
 )
 on_jax = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None or keras.backend.backend() != "jax",
@@ -113,6 +117,40 @@ shapes = st.tuples(
 dropped = st.sampled_from(["", "x", "h", "xh"])
 
 
+@loops
+@settings(max_examples=60)
+@hypothesis.given(st.integers(1, 9), st.integers(1, 20), st.integers(1, 40))
+def test_products_of_tiles_equal_those_of_numpy(n_rows, n, m):
+    rng = np.random.default_rng(n_rows * n * m)
+    a, b = (rng.normal(size=shape).astype(np.float32) for shape in [(n_rows, n), (n, m)])
+    b_over = rng.normal(size=(n_rows, m)).astype(np.float32)
+    before = rng.normal(size=(n_rows, m)).astype(np.float32)
+    before_over = rng.normal(size=(n, m)).astype(np.float32)
+
+    def panels(source, transposed=False):
+        n_rows, n = source.shape[::-1] if transposed else source.shape
+        spare = np.full(products.count_in_panels(n_rows, n), np.nan, np.float32)
+        (products.transpose_to_panels if transposed else products.to_panels)(spare, source)
+        return spare
+
+    said = [before.copy() for _ in range(4)]
+    products.add_product(said[0].reshape(n_rows, 1, m), 0, a, b)
+    products.add_product_by_panels(said[1], a, panels(b))
+    products.add_product_by_panels(said[2], a, panels(np.ascontiguousarray(b.T), True))
+    products.add_product_of_rows(said[3], a.reshape(n_rows, 1, n), 0, np.ascontiguousarray(b.T))
+    for one in said:
+        np.testing.assert_allclose(one, before + a @ b, rtol=1e-5, atol=1e-4)
+    said = [before_over.copy() for _ in range(2)]
+    products.add_product_over_rows(said[0], a, b_over)
+    if m % 4:
+        said.pop()
+    else:
+        products.add_product_over_rows_by_panels(said[1], a, panels(b_over))
+    for one in said:
+        np.testing.assert_allclose(one, before_over + a.T @ b_over, rtol=1e-5, atol=1e-4)
+
+
+@loops
 @settings(max_examples=40)
 @hypothesis.given(shapes, st.integers(0, 99), dropped)
 def test_loops_equal_the_reference(shape, seed, which):
@@ -133,6 +171,7 @@ def test_loops_equal_the_reference(shape, seed, which):
         np.testing.assert_allclose(said.reshape(gradient.shape), gradient, atol=1e-5 * scale)
 
 
+@loops
 @pytest.mark.parametrize("which", ["", "xh"])
 @pytest.mark.parametrize("n_rows", [1, 2, 17])
 def test_many_steps_are_computed_as_few_are(n_rows, which):
@@ -146,6 +185,7 @@ def test_many_steps_are_computed_as_few_are(n_rows, which):
         np.testing.assert_allclose(said.reshape(gradient.shape), gradient, atol=1e-5 * scale)
 
 
+@loops
 @pytest.mark.parametrize("which", ["", "xh"])
 def test_factors_of_one_change_no_bit_of_the_states(which):
     arguments, _ = problem(21, 5, 6, 2, masked=True)
@@ -178,6 +218,7 @@ def test_gradients_of_the_reference_equal_finite_differences(which):
             assert gradient[place] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-7)
 
 
+@loops
 @pytest.mark.parametrize("which", ["", "xh"])
 @pytest.mark.parametrize("n", [3, 8, 17])
 def test_a_row_says_the_same_whatever_rows_are_beside_it(n, which):
@@ -193,6 +234,7 @@ def test_a_row_says_the_same_whatever_rows_are_beside_it(n, which):
             np.testing.assert_array_equal(together[k][row], alone[k][0])
 
 
+@loops
 def test_a_piece_writes_its_rows_alone():
     arguments, _ = problem(21, 3, 2, n_networks=2)
     some, every = run_loops(*arguments, pieces=[2]), run_loops(*arguments)
@@ -210,6 +252,7 @@ def test_tanh_is_as_close_as_stated():
     np.testing.assert_allclose(said, np.tanh(np.float64(x)), rtol=4e-7)
 
 
+@loops
 def test_nan_stays_in_its_row():
     (x, *rest), _ = problem(5, 3, 4)
     x[1, 1, 0] = np.nan

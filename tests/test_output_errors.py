@@ -46,6 +46,9 @@ def run_loops(h, x, kernel, bias):
 sizes = st.tuples(st.integers(1, 19), st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba") is None, reason="tiles of products need Numba"
+)
 @settings(max_examples=30)
 @given(sizes, st.integers(0, 99), st.booleans())
 def test_loops_equal_the_reference(shape, seed, gaps):

@@ -36,8 +36,10 @@ def layout_of_backward(batch, n_steps, n_inputs, n, n_networks, dropped=False):
     """Give the shape of what ``backward`` computes in, likewise."""
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
     at_once = min(n_steps, steps_at_once(n))
-    # Gradients of some steps and of the states, the former in panels, and what these steps read.
+    # Gradients of some steps and of the states, the former in panels, too; weights in panels; and
+    # what these steps read.
     scratch = 4 * n * rows * (at_once + 1) + count_in_panels(at_once * rows, 4 * n)
+    scratch += count_in_panels(4 * n, n) + count_in_panels(4 * n, n_inputs)
     return pieces, scratch + _spare(at_once, rows, n_inputs, n, dropped)
 
 

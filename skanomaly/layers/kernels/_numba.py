@@ -30,6 +30,7 @@ from skanomaly.layers.kernels._numba_products import (
     copy_to_rows,
     count_in_panels,
     to_panels,
+    transpose_to_panels,
 )
 
 __all__ = [
@@ -349,6 +350,14 @@ def _in_panels_if(wanted, weights, spare):
 
 
 @compiled
+def _transposed_in_panels(weights, spare):
+    """Copy the transpose of weights to panels likewise."""
+    size = count_in_panels(weights.shape[1], len(weights))
+    transpose_to_panels(spare, weights)
+    return spare[:size], spare[size:]
+
+
+@compiled
 def _sum_inputs(sums, x, weights, panels, bias, first, n_rows, start, spare):
     """Compute biases and what the inputs add, for all rows of a piece: (steps, rows, 4 * n)."""
     n_now, rows, width = sums.shape
@@ -441,7 +450,9 @@ def backward(
     dc, end = _cut(scratch[piece], end, rows, n)
     c_first, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
-    split = spare = scratch[piece, end:]
+    by_states, spare = _transposed_in_panels(recurrent[network], scratch[piece, end:])
+    by_inputs, spare = _transposed_in_panels(kernel[network], spare)
+    split = spare
     if h_drop.size:
         spare = _split_gates(split, recurrent[network])
     _load_states(dh, dh_last, first, n_rows)
@@ -459,7 +470,7 @@ def backward(
             if h_drop.size:
                 _add_product_of_rows_by_gate(dh, d, tanh_c, h_drop, first, n_rows, split)
             else:
-                add_product_of_rows(dh, d.reshape(rows, 1, 4 * n), 0, recurrent[network])
+                add_product_by_panels(dh, d, by_states)
         d_block = d_sums[:n_now]
         if _row_by_row(x_drop, h_drop, rows, n_rows):
             for r in range(n_rows):
@@ -468,13 +479,13 @@ def backward(
                     start, spare,
                 )  # fmt: skip
         else:
-            _end_block(added, dx, x, hs, h0, kernel[network], d_block, first, n_rows, start, spare)
+            _end_block(added, dx, x, hs, h0, by_inputs, d_block, first, n_rows, start, spare)
     _store_states(dh0, dh, first, n_rows)
     _store_states(dc0, dc, first, n_rows)
 
 
 @compiled
-def _end_block(added, dx, x, hs, h0, weights, d_block, first, n_rows, start, spare):
+def _end_block(added, dx, x, hs, h0, by_inputs, d_block, first, n_rows, start, spare):
     """Add what some steps of a piece give to the gradients of the weights; write dx there."""
     (n_now, rows, width), n_inputs, n = d_block.shape, x.shape[2], h0.shape[1]
     n_all = n_now * rows
@@ -485,7 +496,7 @@ def _end_block(added, dx, x, hs, h0, weights, d_block, first, n_rows, start, spa
     add_product_over_rows_by_panels(added[:n_inputs], block.reshape(n_all, n_inputs), panels)
     if dx.size:
         block[:] = _ZERO
-        add_product_of_rows(block.reshape(n_all, n_inputs), d.reshape(n_all, 1, width), 0, weights)
+        add_product_by_panels(block.reshape(n_all, n_inputs), d, by_inputs)
         _store_steps(dx, block, first, n_rows, start)
     block = spare[: n_all * n].reshape(n_now, rows, n)
     _load_steps_before(block, hs, h0, first, n_rows, start)

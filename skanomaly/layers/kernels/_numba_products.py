@@ -19,6 +19,7 @@ __all__ = [
     "copy_to_rows",
     "count_in_panels",
     "to_panels",
+    "transpose_to_panels",
 ]
 
 _ZERO = np.float32(0.0)
@@ -59,7 +60,7 @@ def add_product_over_rows(out, a, b):
 
 
 # Rows of a wide matrix compete for the same places of the first-level cache where some columns of
-# many are needed. In panels these columns stand together. The number of columns is a multiple of 4.
+# many are needed. In panels these columns stand together.
 
 
 @compiled
@@ -80,6 +81,16 @@ def to_panels(spare, source):
 
 
 @apart
+def transpose_to_panels(spare, source):
+    """Copy the transpose of a matrix (m, rows) likewise."""
+    m, n_rows = source.shape
+    for j in range(m):
+        place = j - j % PANEL
+        for k in range(n_rows):
+            spare[place * n_rows + k * PANEL + j % PANEL] = source[j, k]
+
+
+@apart
 def add_product_by_panels(out, a, panels):
     """Do as :func:`add_product` for `out` (rows, m)."""
     n_rows, n = a.shape
@@ -88,11 +99,19 @@ def add_product_by_panels(out, a, panels):
         a.ctypes.data, a.strides[1], a.strides[0],
         panels.ctypes.data, 4 * PANEL, 4 * PANEL * n, n,
     )  # fmt: skip
+    m = out.shape[1]
+    for r in range(n_rows):
+        for j in range(m - m % COLUMNS, m):
+            place = (j - j % PANEL) * n + j % PANEL
+            total = out[r, j]
+            for k in range(n):
+                total += a[r, k] * panels[place + k * PANEL]
+            out[r, j] = total
 
 
 @apart
 def add_product_over_rows_by_panels(out, a, panels):
-    """Do as :func:`add_product_over_rows`."""
+    """Do as :func:`add_product_over_rows` for a number of columns that is a multiple of 4."""
     n_rows, n = a.shape
     add_tiles(
         out.ctypes.data, out.strides[0], n, out.shape[1],
