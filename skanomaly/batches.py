@@ -19,7 +19,7 @@ __all__ = ["SeriesBatches", "WindowBatches", "bucket_sizes"]
 
 _SHELF_BYTES = 2**23
 _SHORTEST_RUN = 1024
-# Positions whose windows are found together.
+# Positions whose windows are located together.
 _AHEAD = 4096
 # Lengths of buckets grow by this factor: on average a sixth of what is computed is padding, and
 # lengths from 100 to 1000 time steps make seven shapes to compile.
@@ -61,7 +61,7 @@ class WindowBatches:
     def shuffle(self, seed):
         """Set the order by a numpy.random.SeedSequence; None is the order of the windows."""
         n = len(self.windows)
-        self._ahead = 0, np.empty(0, np.int64)  # first position and numbers of the windows there
+        self._ahead = 0, np.empty((2, 0), np.int64)  # first position, and where windows are
         self._shelf = None  # its number and what was read
         if self._in_memory:
             self._order = InOrder() if seed is None else KeyedPermutation(n, seed)
@@ -86,19 +86,20 @@ class WindowBatches:
         first, stop = index * self._n // n_batches, (index + 1) * self._n // n_batches
         positions = np.arange(first, stop)
         if self._in_memory:
-            x, mask = self.windows.gather(self._numbers(first, stop), n_rows=self._n_rows)
+            starts, lengths = self._locate(first, stop)
+            x, mask = self.windows.gather_at(starts, lengths, n_rows=self._n_rows)
         else:
             x, mask = _fill_up(*self._from_shelves(positions), self._n_rows)
         return x, mask, len(positions)
 
-    def _numbers(self, first, stop):
-        """Return which windows come at these positions, computed for many at once."""
-        start, numbers = self._ahead
-        if not start <= first <= stop <= start + len(numbers):
+    def _locate(self, first, stop):
+        """Return where the windows at these positions are, computed for many at once: (2, n)."""
+        start, places = self._ahead
+        if not start <= first <= stop <= start + places.shape[1]:
             end = min(self._n, max(stop, first + _AHEAD))
-            start, numbers = first, self._order(np.arange(first, end))
-            self._ahead = start, numbers
-        return numbers[first - start : stop - start]
+            places = np.array(self.windows.locate(self._order(np.arange(first, end))))
+            start, self._ahead = first, (first, places)
+        return places[:, first - start : stop - start]
 
     def _from_shelves(self, positions):
         shelves = self._order.shelf_of(positions)

@@ -49,10 +49,11 @@ _LARGE = 2**20
 _QUEUE = 2**24
 # Batches that JAX lets wait for the network.
 _MOST_WAITING = 32
-# Windows that score_samples is asked for one step, or a few.
-_FEW_WINDOWS = 32
-# Values of a layer's output for a batch: 8 MiB in float32. More of them leave the caches.
-_MOST_STATES = 2**21
+# Windows of the smallest batch, for one step or a few, and of the largest.
+_FEW_WINDOWS, _MANY_WINDOWS = 32, 2**11
+# Time steps of a large batch, and values of a layer's output for it: fewer take less time than what
+# comes with each batch, more than 8 MiB of float32 leave the caches.
+_STEPS, _LEAST_STATES, _MOST_STATES = 2**15, 2**19, 2**21
 # Small batches between which Keras need not look after its state, which takes as long as they do.
 _BATCHES_AT_ONCE = 8 if keras.backend.backend() == "jax" else 1
 
@@ -483,12 +484,16 @@ def _scoring_batch(window_size):
 
 
 def _batch_of_rows_apart(network, n_windows):
-    """Choose a batch where rows have the same bits in all: small for a short request."""
-    if n_windows <= _FEW_WINDOWS:
-        return _FEW_WINDOWS
+    """Choose a batch where rows have the same bits in all: with few rows that are no windows."""
     widest = max(network.n_features, *dict(network.options)["hidden_units"])
-    n_steps = min(2**15, _MOST_STATES // widest)
-    return int(np.clip(n_steps // network.window_size // 32 * 32, 32, 512))
+    n_steps = np.clip(_STEPS, _LEAST_STATES // widest, _MOST_STATES // widest)
+    largest = int(np.clip(n_steps // network.window_size, _FEW_WINDOWS, _MANY_WINDOWS))
+    # Each size is compiled for: the largest, three quarters of it, a half...
+    shares = [part / 2**k for k in range(largest.bit_length()) for part in (1, 0.75)]
+    sizes = {round(share * largest / _FEW_WINDOWS) * _FEW_WINDOWS for share in shares} - {0}
+    # What comes with a batch takes as long as so many rows.
+    besides = largest // 16
+    return min(sizes, key=lambda size: -(-n_windows // size) * (size + besides))
 
 
 @contextmanager

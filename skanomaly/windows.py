@@ -163,8 +163,11 @@ class Windows:
         mask : ndarray of bool, shape (n_rows, size)
             True where the step exists.
         """
+        return self.gather_at(*self.locate(np.asarray(numbers)), size, n_rows)
+
+    def gather_at(self, starts, lengths, size=None, n_rows=None):
+        """Copy the windows with the given first steps and lengths likewise."""
         size = size or self._size
-        starts, lengths = self.locate(np.asarray(numbers))
         n_rows, dtype = n_rows or len(starts), self.sequences.dtype
         if isinstance(self.sequences.values, np.ndarray):
             return cut(self.sequences.values, starts, lengths, (n_rows, size), dtype)
@@ -236,8 +239,9 @@ def cut(rows, starts, lengths, shape, dtype):
         x[~mask] = 0
     elif x[0].nbytes < _LONG_WINDOW:
         # Each window is one run of memory.
-        values, step = np.ascontiguousarray(rows).reshape(-1), rows.shape[1]
-        runs = np.lib.stride_tricks.sliding_window_view(values, size * step)[::step]
+        rows = np.ascontiguousarray(rows)
+        shape = len(rows) - size + 1, size * rows.shape[1]
+        runs = np.ndarray(shape, rows.dtype, rows, strides=(rows.strides[0], rows.itemsize))
         x[:n].reshape(n, -1)[:] = runs[starts]
     else:  # one by one: each is copied once
         for window, start in zip(x, starts, strict=False):
@@ -247,12 +251,14 @@ def cut(rows, starts, lengths, shape, dtype):
 
 def _existing(lengths, n_rows, size):
     """Tell which steps of windows exist, and that those of further rows do not."""
+    if len(lengths) == n_rows and lengths.min() == size:
+        return np.ones((n_rows, size), dtype=bool)
     return np.arange(size) < np.append(lengths, np.zeros(n_rows - len(lengths), int))[:, None]
 
 
 def _aligned(shape, dtype):
     """Allocate memory that starts at a multiple of 64 bytes, which JAX can use without a copy."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(n_bytes + _ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % _ALIGNMENT
     return memory[first : first + n_bytes].view(dtype).reshape(shape)

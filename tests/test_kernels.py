@@ -134,18 +134,15 @@ def test_products_of_tiles_equal_those_of_numpy(n_rows, n, m):
         return spare
 
     said = [before.copy() for _ in range(4)]
-    products.add_product(said[0].reshape(n_rows, 1, m), 0, a, b)
+    products.add_product(said[0], a, b)
     products.add_product_by_panels(said[1], a, panels(b))
     products.add_product_by_panels(said[2], a, panels(np.ascontiguousarray(b.T), True))
-    products.add_product_of_rows(said[3], a.reshape(n_rows, 1, n), 0, np.ascontiguousarray(b.T))
+    products.add_product_of_rows(said[3], a, np.ascontiguousarray(b.T))
     for one in said:
         np.testing.assert_allclose(one, before + a @ b, rtol=1e-5, atol=1e-4)
     said = [before_over.copy() for _ in range(2)]
-    products.add_product_over_rows(said[0], a, b_over)
-    if m % 4:
-        said.pop()
-    else:
-        products.add_product_over_rows_by_panels(said[1], a, panels(b_over))
+    products.add_product(said[0], a.T, b_over)
+    products.add_product_by_panels(said[1], a.T, panels(b_over))
     for one in said:
         np.testing.assert_allclose(one, before_over + a.T @ b_over, rtol=1e-5, atol=1e-4)
 

@@ -188,9 +188,24 @@ def test_a_short_request_is_a_small_batch(lent, monkeypatch):
         training.WindowBatches, "gather", lambda *a: seen.append(gather(*a)) or seen[-1]
     )
     X = make_series(600)
-    for options, few, many in [({}, 32, 512), ({"layer_normalization": True}, 256, 256)]:
+    for options, sizes in [({}, (32, 96, 768)), ({"layer_normalization": True}, (256,) * 3)]:
         detector = LSTMAutoencoder(**TINY | options).fit(X)
-        for n_timesteps, size in [(TINY["window_size"], few), (600, many)]:
+        for n_timesteps, size in zip((TINY["window_size"], 100, 600), sizes, strict=True):
             seen.clear()
             detector.score_samples(X[:n_timesteps])
             assert {len(x) for x, *_ in seen} == {size}
+
+
+@on_jax
+@pytest.mark.parametrize(
+    ("window_size", "units"), [(1, 2), (8, 3), (32, 8), (64, 64), (100, 128), (1500, 77)]
+)
+def test_few_rows_of_batches_are_no_windows(window_size, units):
+    network = LSTMAutoencoder(window_size=window_size, hidden_units=units)
+    network.n_features_in_, network.window_size_, network._indicator = 1, window_size, False
+    network = network._network(window_size, masked=False)
+    sizes = {n: training._batch_of_rows_apart(network, n) for n in range(1, 9999, 7)}
+    assert len(set(sizes.values())) <= 12  # each is compiled
+    for n, size in sizes.items():
+        assert 32 <= size <= 2048
+        assert -(-n // size) * size <= max(n + 32, 1.5 * n)

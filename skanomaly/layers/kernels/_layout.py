@@ -27,7 +27,7 @@ def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
     at_once = min(n_steps, steps_at_once(n))
     n_kept = n_steps if train else at_once
     # States and scales, the weights in panels, and what is read.
-    scratch = 3 * n * rows + 4 * n + count_in_panels(n_inputs + n, 4 * n)
+    scratch = 7 * n * rows + count_in_panels(n_inputs + n, 4 * n)
     scratch += _spare(at_once, rows, n_inputs, n, dropped)
     return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, n * rows), (pieces, scratch)
 

@@ -23,8 +23,6 @@ from skanomaly.layers.kernels._numba_products import (
     add_product,
     add_product_by_panels,
     add_product_of_rows,
-    add_product_over_rows,
-    add_product_over_rows_by_panels,
     add_rows,
     copy,
     copy_to_rows,
@@ -166,11 +164,14 @@ def rows_of_piece(piece, batch, n_networks):
 
 @apart
 def _activate(sums, scale):
-    """Turn sums (rows, 4 * n) into gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2."""
-    for r in range(len(sums)):
-        for k in range(scale.size):
-            s = scale[k]
-            sums[r, k] = s * _tanh(s * sums[r, k]) + (_ONE - s)
+    """Turn sums (rows, 4 * n) into gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2.
+
+    The scale of each, a half or one, is an array like them: one loop goes over all.
+    """
+    sums, scale = sums.reshape(-1), scale.reshape(-1)
+    for k in range(scale.size):
+        s = scale[k]
+        sums[k] = s * _tanh(s * sums[k]) + (_ONE - s)
 
 
 @apart
@@ -237,7 +238,7 @@ def _add_product_by_gate(out, h, part, h_drop, first, n_rows, split):
             for j in range(n):
                 part[r, j] = h[r, j] * h_drop[row, gate * n + j]
         weights = split[gate * n * n : (gate + 1) * n * n].reshape(n, n)
-        add_product(out.reshape(rows, 4, n), gate, part, weights)
+        add_product(out.reshape(rows, 4, n)[:, gate], part, weights)
 
 
 @apart
@@ -247,7 +248,7 @@ def _add_product_of_rows_by_gate(out, a, part, h_drop, first, n_rows, split):
     for gate in range(4):
         part[:] = _ZERO
         weights = split[gate * n * n : (gate + 1) * n * n].reshape(n, n)
-        add_product_of_rows(part, a.reshape(rows, 4, n), gate, weights)
+        add_product_of_rows(part, a.reshape(rows, 4, n)[:, gate], weights)
         for r in range(rows):
             row = first + min(r, n_rows - 1)
             for j in range(n):
@@ -296,15 +297,16 @@ def forward(
     h, end = _cut(scratch[piece], 0, rows, n)
     c, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
-    scale, spare = scratch[piece, end : end + 4 * n], scratch[piece, end + 4 * n :]
-    states, spare = _in_panels_if(n_steps >= _MANY, recurrent[network], spare)
-    inputs, spare = _in_panels_if(n_steps >= _MANY, kernel[network], spare)
+    scale, end = _cut(scratch[piece], end, rows, 4 * n)
+    spare = scratch[piece, end:]
+    states, spare = _in_panels(n_steps >= _MANY, recurrent[network], spare)
+    inputs, spare = _in_panels(n_steps >= _MANY, kernel[network], spare)
     split = spare
     if h_drop.size:
         spare = _split_gates(split, recurrent[network])
     piece_gates = gates[piece].reshape(n_kept, rows, 4 * n)
     scale[:] = _HALF
-    scale[2 * n : 3 * n] = _ONE
+    scale[:, 2 * n : 3 * n] = _ONE
     _load_states(h, h0, first, n_rows)
     _load_states(c, c0, first, n_rows)
     for start in range(0, n_steps, size):
@@ -328,7 +330,7 @@ def forward(
             elif states.size:
                 add_product_by_panels(step, h, states)
             else:
-                add_product(step.reshape(rows, 1, 4 * n), 0, h, recurrent[network])
+                add_product(step, h, recurrent[network])
             _activate(step, scale)
             c_next = cs[piece, kept + t].reshape(rows, n)
             _next_c(c_next, c, step, mask, first, n_rows, start + t)
@@ -340,20 +342,22 @@ def forward(
 
 
 @compiled
-def _in_panels_if(wanted, weights, spare):
-    """Copy weights to panels if that is wanted; give them, or nothing, and what is left."""
+def _in_panels(wanted, matrix, spare):
+    """Copy a matrix to panels if that is wanted; give them, or nothing, and what is left."""
     size = 0
     if wanted:
-        size = count_in_panels(len(weights), weights.shape[1])
-        to_panels(spare, weights)
+        size = count_in_panels(len(matrix), matrix.shape[1])
+        to_panels(spare, matrix)
     return spare[:size], spare[size:]
 
 
 @compiled
-def _transposed_in_panels(weights, spare):
-    """Copy the transpose of weights to panels likewise."""
-    size = count_in_panels(weights.shape[1], len(weights))
-    transpose_to_panels(spare, weights)
+def _transposed_in_panels(wanted, matrix, spare):
+    """Copy the transpose of a matrix to panels likewise."""
+    size = 0
+    if wanted:
+        size = count_in_panels(matrix.shape[1], len(matrix))
+        transpose_to_panels(spare, matrix)
     return spare[:size], spare[size:]
 
 
@@ -369,21 +373,21 @@ def _sum_inputs(sums, x, weights, panels, bias, first, n_rows, start, spare):
     if panels.size:
         add_product_by_panels(flat, block, panels)
     else:
-        add_product(flat.reshape(-1, 1, width), 0, block, weights)
+        add_product(flat, block, weights)
 
 
 @compiled
 def _sum_inputs_of_row(sums, x, kernel, bias, x_drop, network, first, r, start, spare):
     """Compute the same for one row."""
     n_now, _, width = sums.shape
-    part, spare = spare[: n_now * width].reshape(n_now, 1, width), spare[n_now * width :]
+    part, spare = spare[: n_now * width].reshape(n_now, width), spare[n_now * width :]
     weights = kernel[network]
     if x_drop.size:
         weights = _scaled(spare, weights, x_drop[first + r])
-    copy_to_rows(part.reshape(-1, width), bias[network])
-    add_product(part, 0, x[first + r, start : start + n_now], weights)
+    copy_to_rows(part, bias[network])
+    add_product(part, x[first + r, start : start + n_now], weights)
     for t in range(n_now):
-        copy(sums[t, r], part[t, 0])
+        copy(sums[t, r], part[t])
 
 
 @apart
@@ -411,7 +415,8 @@ def _next_h(h, tanh_c, gates, hs, mask, first, n_rows, t):
         if r >= n_rows or not _stands(mask, first + r, t):
             for j in range(n):
                 h[r, j] = gates[r, 3 * n + j] * tanh_c[r, j]
-        if r < n_rows and hs.size:
+    if hs.size:
+        for r in range(n_rows):
             for j in range(n):
                 hs[first + r, t, j] = h[r, j]
 
@@ -450,8 +455,9 @@ def backward(
     dc, end = _cut(scratch[piece], end, rows, n)
     c_first, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
-    by_states, spare = _transposed_in_panels(recurrent[network], scratch[piece, end:])
-    by_inputs, spare = _transposed_in_panels(kernel[network], spare)
+    spare = scratch[piece, end:]
+    by_states, spare = _transposed_in_panels(h_drop.size == 0, recurrent[network], spare)
+    by_inputs, spare = _transposed_in_panels(dx.size > 0, kernel[network], spare)
     split = spare
     if h_drop.size:
         spare = _split_gates(split, recurrent[network])
@@ -490,17 +496,17 @@ def _end_block(added, dx, x, hs, h0, by_inputs, d_block, first, n_rows, start, s
     (n_now, rows, width), n_inputs, n = d_block.shape, x.shape[2], h0.shape[1]
     n_all = n_now * rows
     d = d_block.reshape(n_all, width)
-    panels, spare = _in_panels_if(True, d, spare)
+    panels, spare = _in_panels(True, d, spare)
     block = spare[: n_all * n_inputs].reshape(n_now, rows, n_inputs)
     _load_steps(block, x, first, n_rows, start)
-    add_product_over_rows_by_panels(added[:n_inputs], block.reshape(n_all, n_inputs), panels)
+    add_product_by_panels(added[:n_inputs], block.reshape(n_all, n_inputs).T, panels)
     if dx.size:
         block[:] = _ZERO
         add_product_by_panels(block.reshape(n_all, n_inputs), d, by_inputs)
         _store_steps(dx, block, first, n_rows, start)
     block = spare[: n_all * n].reshape(n_now, rows, n)
     _load_steps_before(block, hs, h0, first, n_rows, start)
-    add_product_over_rows_by_panels(added[n_inputs:-1], block.reshape(n_all, n), panels)
+    add_product_by_panels(added[n_inputs:-1], block.reshape(n_all, n).T, panels)
     add_rows(added[-1], d)
 
 
@@ -519,7 +525,7 @@ def _end_row(
             weights = _scaled(spare, weights, x_drop[row])
         part = dx[row, start : start + n_now]
         part[:] = _ZERO
-        add_product_of_rows(part, d.reshape(n_now, 1, width), 0, weights)
+        add_product_of_rows(part, d, weights)
 
 
 @compiled
@@ -528,7 +534,7 @@ def _add_by_weights(added, x, hs, h0, x_drop, h_drop, d, row, start, spare):
     n_now, n_inputs, n = len(d), x.shape[2], h0.shape[1]
     of_x, of_h = added[:n_inputs], added[n_inputs:-1]
     part = _block(spare, n_inputs, 4 * n) if x_drop.size else of_x
-    add_product_over_rows(part, x[row, start : start + n_now], d)
+    add_product(part, x[row, start : start + n_now].T, d)
     if x_drop.size:
         _add_scaled(of_x, part, x_drop[row])
     part = _block(spare, n, 4 * n) if h_drop.size else of_h
@@ -542,10 +548,10 @@ def _add_by_weights(added, x, hs, h0, x_drop, h_drop, d, row, start, spare):
 def _add_states_over_rows(out, hs, h0, d, row, start, n_steps):
     """Add the product of the states before the steps, transposed, and d to `out` (n, 4 * n)."""
     if start:
-        add_product_over_rows(out, hs[row, start - 1 : start - 1 + n_steps], d)
+        add_product(out, hs[row, start - 1 : start - 1 + n_steps].T, d)
         return
-    add_product_over_rows(out, h0[row : row + 1], d[:1])
-    add_product_over_rows(out, hs[row, : n_steps - 1], d[1:])
+    add_product(out, h0[row : row + 1].T, d[:1])
+    add_product(out, hs[row, : n_steps - 1].T, d[1:])
 
 
 @apart
@@ -555,10 +561,11 @@ def _step_back(d_sums, gates, c_before, tanh_c, dh, dc, dhs, mask, first, n_rows
     Written to `d_sums` (rows, 4 * n) are the gradients by the sums of the gates of step t.
     """
     rows, n = dh.shape
-    for r in range(rows):
-        if r < n_rows and dhs.size:
+    if dhs.size:
+        for r in range(n_rows):
             for j in range(n):
                 dh[r, j] += dhs[first + r, t, j]
+    for r in range(rows):
         if r < n_rows and _stands(mask, first + r, t):
             for j in range(4 * n):
                 d_sums[r, j] = _ZERO

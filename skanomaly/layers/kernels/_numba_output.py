@@ -10,7 +10,6 @@ from skanomaly.layers.kernels._numba import rows_of_piece
 from skanomaly.layers.kernels._numba_products import (
     add_product,
     add_product_of_rows,
-    add_product_over_rows,
     add_rows,
     copy_to_rows,
 )
@@ -50,12 +49,11 @@ def _sum_squares(said, x, totals, counts):
 @inlined
 def _speak(said, read, weights, bias):
     """Compute the outputs (n_steps, n_outputs) of a layer that reads (n_steps, n)."""
-    (n_now, n_outputs), n = said.shape, read.shape[1]
     copy_to_rows(said, bias)
-    if n_outputs >= n:
-        add_product(said.reshape(n_now, 1, n_outputs), 0, read, weights)
+    if said.shape[1] >= read.shape[1]:
+        add_product(said, read, weights)
     else:
-        add_product_of_rows(said, read.reshape(n_now, 1, n), 0, weights)
+        add_product_of_rows(said, read, weights)
 
 
 @compiled
@@ -129,9 +127,9 @@ def output_loss(h, x, weights, bias, counts, dh, losses, d_bias, d_weights, scra
             part = dh[row, start : start + n_now]
             part[:] = _ZERO
             if n_outputs >= n:
-                add_product_over_rows(d_weights[piece], read, said)
-                add_product_of_rows(part, said.reshape(n_now, 1, n_outputs), 0, weights[0])
+                add_product(d_weights[piece], read.T, said)
+                add_product_of_rows(part, said, weights[0])
             else:
-                add_product_over_rows(d_weights[piece], said, read)
-                add_product(part.reshape(n_now, 1, n), 0, said, weights[0])
+                add_product(d_weights[piece], said.T, read)
+                add_product(part, said, weights[0])
     losses[piece, 0] = total

@@ -12,8 +12,6 @@ __all__ = [
     "add_product",
     "add_product_by_panels",
     "add_product_of_rows",
-    "add_product_over_rows",
-    "add_product_over_rows_by_panels",
     "add_rows",
     "copy",
     "copy_to_rows",
@@ -26,37 +24,20 @@ _ZERO = np.float32(0.0)
 
 
 @apart
-def add_product(out, t, a, b):
-    """Add the product of (rows, k) and (k, m) to step t of `out` (rows, time, m)."""
+def add_product(out, a, b):
+    """Add the product of (rows, k) and (k, m) to `out` (rows, m); `a` may be a transpose."""
     n_rows, n = a.shape
     m = b.shape[1]
     add_tiles(
-        out.ctypes.data + t * out.strides[1], out.strides[0], n_rows, m,
+        out.ctypes.data, out.strides[0], n_rows, m,
         a.ctypes.data, a.strides[1], a.strides[0], b.ctypes.data, b.strides[0], 4 * PANEL, n,
     )  # fmt: skip
     for r in range(n_rows):
         for j in range(m - m % COLUMNS, m):
-            total = out[r, t, j]
+            total = out[r, j]
             for k in range(n):
                 total += a[r, k] * b[k, j]
-            out[r, t, j] = total
-
-
-@apart
-def add_product_over_rows(out, a, b):
-    """Add the product of the transpose of (rows, k) and (rows, m) to `out` (k, m)."""
-    n_rows, n = a.shape
-    m = b.shape[1]
-    add_tiles(
-        out.ctypes.data, out.strides[0], n, m,
-        a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, b.strides[0], 4 * PANEL, n_rows,
-    )  # fmt: skip
-    for k in range(n):
-        for j in range(m - m % COLUMNS, m):
-            total = out[k, j]
-            for r in range(n_rows):
-                total += a[r, k] * b[r, j]
-            out[k, j] = total
+            out[r, j] = total
 
 
 # Rows of a wide matrix compete for the same places of the first-level cache where some columns of
@@ -92,7 +73,7 @@ def transpose_to_panels(spare, source):
 
 @apart
 def add_product_by_panels(out, a, panels):
-    """Do as :func:`add_product` for `out` (rows, m)."""
+    """Do as :func:`add_product` with b in panels."""
     n_rows, n = a.shape
     add_tiles(
         out.ctypes.data, out.strides[0], n_rows, out.shape[1],
@@ -109,31 +90,20 @@ def add_product_by_panels(out, a, panels):
             out[r, j] = total
 
 
-@apart
-def add_product_over_rows_by_panels(out, a, panels):
-    """Do as :func:`add_product_over_rows` for a number of columns that is a multiple of 4."""
-    n_rows, n = a.shape
-    add_tiles(
-        out.ctypes.data, out.strides[0], n, out.shape[1],
-        a.ctypes.data, a.strides[0], a.strides[1],
-        panels.ctypes.data, 4 * PANEL, 4 * PANEL * n_rows, n_rows,
-    )  # fmt: skip
-
-
 @summing
-def add_product_of_rows(out, a, t, b):
-    """Add the product of step t of (rows, time, k) and the transpose of (m, k) to `out`.
+def add_product_of_rows(out, a, b):
+    """Add the product of (rows, k) and the transpose of (m, k) to `out` (rows, m).
 
     Four rows meet two at a time: eight sums and what they need fit into the 16 vector registers of
     processors without AVX-512.
     """
     n_rows, m = out.shape
-    n_inner = a.shape[2]
+    n = a.shape[1]
     for r in range(0, n_rows - 3, 4):
         for j in range(0, m - 1, 2):
             s00 = s01 = s10 = s11 = s20 = s21 = s30 = s31 = _ZERO
-            for k in range(n_inner):
-                a0, a1, a2, a3 = a[r, t, k], a[r + 1, t, k], a[r + 2, t, k], a[r + 3, t, k]
+            for k in range(n):
+                a0, a1, a2, a3 = a[r, k], a[r + 1, k], a[r + 2, k], a[r + 3, k]
                 b0, b1 = b[j, k], b[j + 1, k]
                 s00, s01 = s00 + a0 * b0, s01 + a0 * b1
                 s10, s11 = s10 + a1 * b0, s11 + a1 * b1
@@ -146,14 +116,14 @@ def add_product_of_rows(out, a, t, b):
         if m % 2:
             for r1 in range(r, r + 4):
                 total = _ZERO
-                for k in range(n_inner):
-                    total += a[r1, t, k] * b[m - 1, k]
+                for k in range(n):
+                    total += a[r1, k] * b[m - 1, k]
                 out[r1, m - 1] += total
     for r in range(n_rows - n_rows % 4, n_rows):
         for j in range(m):
             total = _ZERO
-            for k in range(n_inner):
-                total += a[r, t, k] * b[j, k]
+            for k in range(n):
+                total += a[r, k] * b[j, k]
             out[r, j] += total
 
 

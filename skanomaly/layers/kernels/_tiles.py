@@ -1,9 +1,10 @@
 """Products of small matrices whose result stays in registers, tile by tile, as LLVM code.
 
 The compiler does not make them of plain loops: it loads and stores the result for every few rows,
-which with short rows takes as long as the products. A tile is 4 rows, or what is left of them, by
-16 columns, or 8, or 4: sums, and what they need, fit into the 16 vector registers of processors
-without AVX-512. Matrices are given by addresses and by distances in bytes, as tiles know no arrays.
+which with short rows takes as long as the products. A tile is 6 rows, or 4, or 1, by 16 columns,
+or 8, or 4. Sums of 6 by 16, and what they need, fit into the 16 vector registers of processors
+without AVX-512; with fewer sums some multiplication always waits for one before. Matrices are given
+by addresses and by distances in bytes, as tiles know no arrays.
 """
 
 from skanomaly.layers.kernels._compile import apart, inlined, intrinsic
@@ -91,17 +92,20 @@ def _emit(builder, n_rows, n_vectors, size, out, out_step, a, a_along, a_across,
 
 def _panel(n_vectors, size):
     """Make a function that adds a product to all rows of as many columns as a tile has."""
-    add_to_four, add_to_one = (_tile(n_rows, n_vectors, size) for n_rows in (4, 1))
+    add_to_six, add_to_four, add_to_one = (_tile(n_rows, n_vectors, size) for n_rows in (6, 4, 1))
 
     @inlined
     def add_panel(out, out_step, n_rows, a, a_along, a_across, b, b_step, n):
-        whole = n_rows - n_rows % 4
-        for r in range(0, whole, 4):
-            at, of_a = out + r * out_step, a + r * a_across
-            add_to_four(at, out_step, of_a, a_along, a_across, b, b_step, n)
-        for r in range(whole, n_rows):
-            at, of_a = out + r * out_step, a + r * a_across
-            add_to_one(at, out_step, of_a, a_along, a_across, b, b_step, n)
+        left = n_rows
+        while left >= 6 and left != 8:
+            add_to_six(out, out_step, a, a_along, a_across, b, b_step, n)
+            out, a, left = out + 6 * out_step, a + 6 * a_across, left - 6
+        while left >= 4:
+            add_to_four(out, out_step, a, a_along, a_across, b, b_step, n)
+            out, a, left = out + 4 * out_step, a + 4 * a_across, left - 4
+        while left > 0:
+            add_to_one(out, out_step, a, a_along, a_across, b, b_step, n)
+            out, a, left = out + out_step, a + a_across, left - 1
 
     return add_panel
 
