@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,11 @@ def _speak(network, x, mask, shape):
 
 def set_weights(model, weights):
     """Set the weights of a model, if they are of such a network."""
+    _check_weights(model, weights)
+    model.set_weights(weights)
+
+
+def _check_weights(model, weights):
     shapes, given = [tuple(v.shape) for v in model.weights], [np.shape(w) for w in weights]
     if shapes != given:
         raise ValueError(
@@ -142,7 +147,6 @@ def set_weights(model, weights):
             f"one with {shapes}. What shapes the network must not change after fit, and a builder "
             "must make the same weights at each call, with a mask or without. Fit again."
         )
-    model.set_weights(weights)
 
 
 def initial_weights(model, random_state, n_members=1):
@@ -266,6 +270,7 @@ class Compiled:
     trainer: Any
     optimizer_state: list
     errors_inside: bool  # whether errors are made along with the outputs
+    placed: list = field(default_factory=list)  # weights that scored last, and as arrays of JAX
 
     @property
     def loss_inside(self):
@@ -297,20 +302,37 @@ class Compiled:
             for variable in self.trainer.optimizer.variables
         ]
 
-    def speaker(self):
-        """Return what maps inputs, and x with its gaps, to outputs and errors, by today's weights.
+    def speaker(self, weights):
+        """Return what maps inputs, and x with its gaps, to outputs and errors, by these weights.
 
         They are arrays, of JAX such that may not be computed yet. The errors are the mean squares
         over the features of each step (batch, time), NaN where all are gaps. Unless
         `errors_inside`, they are None, and x is not looked at.
         """
         if keras.backend.backend() != "jax":
+            set_weights(self.model, weights)
             return lambda inputs, x: (self.model.predict_on_batch(inputs), None)
-        values = [
-            [variable.value for variable in variables]
-            for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
+        _check_weights(self.model, weights)
+        model = self.model
+        given = dict(zip(map(id, model.weights), self._place(weights), strict=True))
+        trained = [given[id(variable)] for variable in model.trainable_variables]
+        others = [
+            given[id(variable)] if id(variable) in given else variable.value
+            for variable in model.non_trainable_variables
         ]
-        return functools.partial(self._said, *values)
+        return functools.partial(self._said, trained, others)
+
+    def _place(self, weights):
+        """Return weights as arrays of JAX: those of the call before, if it had the same weights.
+
+        To make them, or to set the variables of the model, takes longer than a few windows do.
+        """
+        if not (self.placed and all(map(np.array_equal, self.placed[0], weights))):
+            import jax
+
+            copies = [np.array(one) for one in weights]  # of which JAX may use the memory
+            self.placed[:] = copies, jax.device_put(copies)
+        return self.placed[1]
 
     @functools.cached_property
     def _said(self):

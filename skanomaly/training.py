@@ -49,8 +49,8 @@ _LARGE = 2**20
 _QUEUE = 2**24
 # Batches that JAX lets wait for the network.
 _MOST_WAITING = 32
-# Windows of the smallest batch, for one step or a few, and of the largest.
-_FEW_WINDOWS, _MANY_WINDOWS = 32, 2**11
+# Windows of the smallest batch, for one step, of what others are multiples of, and of the largest.
+_FEWEST_WINDOWS, _FEW_WINDOWS, _MANY_WINDOWS = 4, 32, 2**11
 # Time steps of a large batch, and values of a layer's output for it: fewer take less time than what
 # comes with each batch, more than 8 MiB of float32 leave the caches.
 _STEPS, _LEAST_STATES, _MOST_STATES = 2**15, 2**19, 2**21
@@ -359,13 +359,12 @@ def reconstruct(windows, *, network, recipe, weights, averaged=False):
         Mean squares over the features, NaN where all are gaps, if the network makes them itself.
     """
     with _quiet_torch(), compiled(network, recipe) as lent:
-        set_weights(lent.model, weights)
         if lent.rows_apart:
             n_rows = _batch_of_rows_apart(network, len(windows))
         else:
             n_rows = _scoring_batch(windows.window_size)
         batches = WindowBatches(windows, n_rows)
-        speak = _speaker(lent, network, windows.sequences.missing)
+        speak = _speaker(lent, weights, network, windows.sequences.missing)
         # The network computes a batch while what it said of the one before is put to use.
         waiting = None
         for i in range(len(batches)):
@@ -388,14 +387,13 @@ def say(x, *, network, recipe, weights):
     padded[: len(x)] = x
     exists = np.ones(padded.shape[:2], dtype=bool)
     with _quiet_torch(), compiled(network, recipe) as lent:
-        set_weights(lent.model, weights)
-        said, _ = _speaker(lent, network, gaps=True)(padded, exists)
+        said, _ = _speaker(lent, weights, network, gaps=True)(padded, exists)
         return np.asarray(said)[: len(x)]
 
 
-def _speaker(lent, network, gaps):
+def _speaker(lent, weights, network, gaps):
     """Return what maps windows (x, mask) to reconstructions and errors, as Compiled.speaker."""
-    say = lent.speaker()
+    say = lent.speaker(weights)
 
     def speak(x, mask):
         return say(_inputs(x, mask, network, gaps), _shared(x) if lent.errors_inside else None)
@@ -445,8 +443,7 @@ def reconstruct_series(windows, *, networks, exact, recipe, weights):
             if not len(chosen):
                 continue
             with _quiet_torch(), compiled(network, recipe) as lent:
-                set_weights(lent.model, weights)
-                speak = _speaker(lent, network, windows.sequences.missing)
+                speak = _speaker(lent, weights, network, windows.sequences.missing)
                 for some, said in _said_of_series(windows, chosen, padded, speak):
                     if y is None:
                         y = np.empty((len(x), *said.shape[2:]), np.float32)
@@ -490,7 +487,8 @@ def _batch_of_rows_apart(network, n_windows):
     largest = int(np.clip(n_steps // network.window_size, _FEW_WINDOWS, _MANY_WINDOWS))
     # Each size is compiled for: the largest, three quarters of it, a half...
     shares = [part / 2**k for k in range(largest.bit_length()) for part in (1, 0.75)]
-    sizes = {round(share * largest / _FEW_WINDOWS) * _FEW_WINDOWS for share in shares} - {0}
+    sizes = {round(share * largest / _FEW_WINDOWS) * _FEW_WINDOWS for share in shares}
+    sizes = sizes - {0} | {_FEWEST_WINDOWS}
     # What comes with a batch takes as long as so many rows.
     besides = largest // 16
     return min(sizes, key=lambda size: -(-n_windows // size) * (size + besides))

@@ -173,7 +173,7 @@ def test_batches_leave_every_bit(options, monkeypatch):
     detector = cls(**TINY | options).fit(make_series())
     X = make_series(300, gaps=True)
     expected = detector.score_samples(X), detector.score_features(X)
-    for size in (7, 32, 160, 512):
+    for size in (4, 7, 32, 160, 512):
         monkeypatch.setattr(training, "_batch_of_rows_apart", lambda *_, size=size: size)
         for found, before in zip(
             (detector.score_samples(X), detector.score_features(X)), expected, strict=True
@@ -188,7 +188,7 @@ def test_a_short_request_is_a_small_batch(lent, monkeypatch):
         training.WindowBatches, "gather", lambda *a: seen.append(gather(*a)) or seen[-1]
     )
     X = make_series(600)
-    for options, sizes in [({}, (32, 96, 768)), ({"layer_normalization": True}, (256,) * 3)]:
+    for options, sizes in [({}, (4, 96, 768)), ({"layer_normalization": True}, (256,) * 3)]:
         detector = LSTMAutoencoder(**TINY | options).fit(X)
         for n_timesteps, size in zip((TINY["window_size"], 100, 600), sizes, strict=True):
             seen.clear()
@@ -205,7 +205,8 @@ def test_few_rows_of_batches_are_no_windows(window_size, units):
     network.n_features_in_, network.window_size_, network._indicator = 1, window_size, False
     network = network._network(window_size, masked=False)
     sizes = {n: training._batch_of_rows_apart(network, n) for n in range(1, 9999, 7)}
-    assert len(set(sizes.values())) <= 12  # each is compiled
+    assert len(set(sizes.values())) <= 13  # each is compiled
+    assert sizes[1] == 4
     for n, size in sizes.items():
-        assert 32 <= size <= 2048
+        assert size <= 2048
         assert -(-n // size) * size <= max(n + 32, 1.5 * n)

@@ -41,6 +41,22 @@ def test_a_second_fit_of_the_same_shape_builds_nothing(network, compilations, se
     assert len(compilations) == 1
 
 
+def test_a_model_scores_by_the_weights_it_is_asked_for(compilations, series):
+    first = LSTMAutoencoder(**TINY).fit(series)
+    second = LSTMAutoencoder(**TINY | {"random_state": 1}).fit(series)
+    expected = first.score_samples(series)
+    assert np.abs(second.score_samples(series) - expected).max() > 1e-3
+    np.testing.assert_array_equal(first.score_samples(series), expected)
+    kept = first.weights_[0].copy()
+    first.weights_[0][:] = 0
+    assert np.abs(first.score_samples(series) - expected).max() > 1e-3
+    first.weights_[0][:] = kept
+    np.testing.assert_array_equal(first.score_samples(series), expected)
+    first.partial_fit(series)
+    assert np.abs(first.score_samples(series) - expected).max() > 1e-6
+    assert len(compilations) <= 2  # to score, and to train batch by batch
+
+
 def test_a_grid_search_compiles_once(compilations, series):
     grid = {"learning_rate": [0.01, 0.1], "max_epochs": [1, 2], "random_state": [0, 1]}
     cv = TimeSeriesSplit(2, gap=8)
