@@ -374,7 +374,7 @@ def test_report_depends_on_random_state_alone():
     identity_report(detector, X)
     np.testing.assert_array_equal(np.random.get_state()[1], state)
     assert first == second
-    assert first["copied"] != other["copied"]
+    assert first != other  # of which single figures may be clipped at zero
 
 
 def test_report_prints_as_tables_and_goes_into_json():
