@@ -270,7 +270,8 @@ class Compiled:
     trainer: Any
     optimizer_state: list
     errors_inside: bool  # whether errors are made along with the outputs
-    placed: list = field(default_factory=list)  # weights that scored last, and as arrays of JAX
+    # Weights that scored last, and the same as arrays of JAX.
+    placed: list = field(default_factory=list, compare=False, repr=False)
 
     @property
     def loss_inside(self):
@@ -315,11 +316,8 @@ class Compiled:
         _check_weights(self.model, weights)
         model = self.model
         given = dict(zip(map(id, model.weights), self._place(weights), strict=True))
-        trained = [given[id(variable)] for variable in model.trainable_variables]
-        others = [
-            given[id(variable)] if id(variable) in given else variable.value
-            for variable in model.non_trainable_variables
-        ]
+        trained = [given[id(v)] for v in model.trainable_variables]
+        others = [given.get(id(v), v.value) for v in model.non_trainable_variables]
         return functools.partial(self._said, trained, others)
 
     def _place(self, weights):

@@ -127,16 +127,15 @@ def test_products_of_tiles_equal_those_of_numpy(n_rows, n, m):
     before = rng.normal(size=(n_rows, m)).astype(np.float32)
     before_over = rng.normal(size=(n, m)).astype(np.float32)
 
-    def panels(source, transposed=False):
-        n_rows, n = source.shape[::-1] if transposed else source.shape
-        spare = np.full(products.count_in_panels(n_rows, n), np.nan, np.float32)
-        (products.transpose_to_panels if transposed else products.to_panels)(spare, source)
+    def panels(source):
+        spare = np.full(products.count_in_panels(*source.shape), np.nan, np.float32)
+        products.to_panels(spare, source)
         return spare
 
     said = [before.copy() for _ in range(4)]
     products.add_product(said[0], a, b)
     products.add_product_by_panels(said[1], a, panels(b))
-    products.add_product_by_panels(said[2], a, panels(np.ascontiguousarray(b.T), True))
+    products.add_product_by_panels(said[2], a, panels(np.ascontiguousarray(b.T).T))
     products.add_product_of_rows(said[3], a, np.ascontiguousarray(b.T))
     for one in said:
         np.testing.assert_allclose(one, before + a @ b, rtol=1e-5, atol=1e-4)

@@ -201,9 +201,7 @@ def test_a_short_request_is_a_small_batch(lent, monkeypatch):
     ("window_size", "units"), [(1, 2), (8, 3), (32, 8), (64, 64), (100, 128), (1500, 77)]
 )
 def test_few_rows_of_batches_are_no_windows(window_size, units):
-    network = LSTMAutoencoder(window_size=window_size, hidden_units=units)
-    network.n_features_in_, network.window_size_, network._indicator = 1, window_size, False
-    network = network._network(window_size, masked=False)
+    network = networks.Network(None, window_size, 1, (("hidden_units", (units,)),))
     sizes = {n: training._batch_of_rows_apart(network, n) for n in range(1, 9999, 7)}
     assert len(set(sizes.values())) <= 13  # each is compiled
     assert sizes[1] == 4

@@ -28,7 +28,6 @@ from skanomaly.layers.kernels._numba_products import (
     copy_to_rows,
     count_in_panels,
     to_panels,
-    transpose_to_panels,
 )
 
 __all__ = [
@@ -352,16 +351,6 @@ def _in_panels(wanted, matrix, spare):
 
 
 @compiled
-def _transposed_in_panels(wanted, matrix, spare):
-    """Copy the transpose of a matrix to panels likewise."""
-    size = 0
-    if wanted:
-        size = count_in_panels(matrix.shape[1], len(matrix))
-        transpose_to_panels(spare, matrix)
-    return spare[:size], spare[size:]
-
-
-@compiled
 def _sum_inputs(sums, x, weights, panels, bias, first, n_rows, start, spare):
     """Compute biases and what the inputs add, for all rows of a piece: (steps, rows, 4 * n)."""
     n_now, rows, width = sums.shape
@@ -456,8 +445,8 @@ def backward(
     c_first, end = _cut(scratch[piece], end, rows, n)
     tanh_c, end = _cut(scratch[piece], end, rows, n)
     spare = scratch[piece, end:]
-    by_states, spare = _transposed_in_panels(h_drop.size == 0, recurrent[network], spare)
-    by_inputs, spare = _transposed_in_panels(dx.size > 0, kernel[network], spare)
+    by_states, spare = _in_panels(h_drop.size == 0, recurrent[network].T, spare)
+    by_inputs, spare = _in_panels(dx.size > 0, kernel[network].T, spare)
     split = spare
     if h_drop.size:
         spare = _split_gates(split, recurrent[network])

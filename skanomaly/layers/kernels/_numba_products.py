@@ -17,7 +17,6 @@ __all__ = [
     "copy_to_rows",
     "count_in_panels",
     "to_panels",
-    "transpose_to_panels",
 ]
 
 _ZERO = np.float32(0.0)
@@ -52,23 +51,13 @@ def count_in_panels(n_rows, m):
 
 @apart
 def to_panels(spare, source):
-    """Copy a matrix (rows, m) to a vector, some columns after the other."""
+    """Copy a matrix (rows, m), or a transpose, to a vector, some columns after the other."""
     n_rows, m = source.shape
     for first in range(0, m, PANEL):
         width = min(PANEL, m - first)
         for k in range(n_rows):
             for j in range(width):
                 spare[first * n_rows + k * PANEL + j] = source[k, first + j]
-
-
-@apart
-def transpose_to_panels(spare, source):
-    """Copy the transpose of a matrix (m, rows) likewise."""
-    m, n_rows = source.shape
-    for j in range(m):
-        place = j - j % PANEL
-        for k in range(n_rows):
-            spare[place * n_rows + k * PANEL + j % PANEL] = source[j, k]
 
 
 @apart
