@@ -24,11 +24,10 @@ def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
     gates, cs, scratch : tuple of int
     """
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
-    at_once = min(n_steps, steps_at_once(n))
-    n_kept = n_steps if train else at_once
-    # States and scales, the weights in panels, and what is read.
-    scratch = 7 * n * rows + count_in_panels(n_inputs + n, 4 * n)
-    scratch += _spare(at_once, rows, n_inputs, n, dropped)
+    at_once, n_kept = min(n_steps, steps_at_once(n)), n_steps if train else 2
+    # What is read and said, states c, biases in both orders, and weights turned.
+    scratch = rows * (at_once * (n_inputs + n) + 10 * n) + count_in_panels(n_inputs + n, 4 * n)
+    scratch += _of_dropout(n_inputs, n, rows, 1) if dropped else 0
     return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, n * rows), (pieces, scratch)
 
 
@@ -36,19 +35,17 @@ def layout_of_backward(batch, n_steps, n_inputs, n, n_networks, dropped=False):
     """Give the shape of what ``backward`` computes in, likewise."""
     pieces, rows = count_pieces(batch, n_networks), rows_per_piece(batch, n_networks)
     at_once = min(n_steps, steps_at_once(n))
-    # Gradients of some steps and of the states, the former in panels, too; weights in panels; and
-    # what these steps read.
-    scratch = 4 * n * rows * (at_once + 1) + count_in_panels(at_once * rows, 4 * n)
-    scratch += count_in_panels(4 * n, n) + count_in_panels(4 * n, n_inputs)
-    return pieces, scratch + _spare(at_once, rows, n_inputs, n, dropped)
+    # Gradients by what is said, read and summed, the latter in panels, too; states; what the
+    # weights are multiplied by; and weights in panels.
+    scratch = rows * (at_once * (6 * n + 2 * n_inputs + 1) + 6 * n)
+    scratch += count_in_panels(at_once * rows, 4 * n) + count_in_panels(4 * n, n)
+    scratch += _of_dropout(n_inputs, n, rows, at_once) if dropped else 0
+    return pieces, scratch
 
 
-def _spare(n_steps, rows, n_inputs, n, dropped):
-    """Count what some steps of all rows read, or the gates of one row and what dropout needs."""
-    wide = max(n, n_inputs)
-    # Weights by gate, and weights of a row or what it adds to their gradients.
-    weights = 4 * n * (n + wide) if dropped else 0
-    return max(n_steps * rows * wide, 4 * n * n_steps + weights)
+def _of_dropout(n_inputs, n, rows, n_steps):
+    """Count factors, and what is read with them by one gate."""
+    return (4 + n_steps) * (n_inputs + n + 1) * rows
 
 
 def output_layout(batch, n_outputs):

@@ -1,11 +1,10 @@
 """The LSTM recurrence as Numba loops, forward and backward over time, for some rows of a batch.
 
-The four gates stand side by side in the order of Keras: input, forget, cell, output. A batch is
-computed in pieces of a few rows, and a piece some steps at a time: what the inputs add to the gates
-of these steps comes first, in one matrix product, and gradients of the weights last. For these
-products step follows step, with the rows of a step side by side. So all that is computed stays in
-the processor's caches but what must be kept, and weights and their gradients are gone through once
-for all rows of some steps.
+The four gates follow each other in the order of Keras: input, forget, cell, output. A batch is
+computed in pieces of a few rows, and a piece some steps at a time, so that all that is computed
+stays in the processor's caches but what must be kept. Within a piece rows lie side by side, where
+callers have them one below the other: arrays are (units, rows), and loops over all units are one
+run of memory, however few units there are.
 
 Rows are independent of each other, and pieces do not depend on the number of threads, so that
 neither the other rows of a batch nor threads change a result. Several networks can be computed at
@@ -22,12 +21,14 @@ from skanomaly.layers.kernels._compile import apart, compiled, inlined
 from skanomaly.layers.kernels._numba_products import (
     add_product,
     add_product_by_panels,
-    add_product_of_rows,
-    add_rows,
     copy,
     copy_to_rows,
     count_in_panels,
+    lanes_to_panels,
+    sum_products,
+    sum_products_by_panels,
     to_panels,
+    transpose,
 )
 
 __all__ = [
@@ -67,60 +68,18 @@ def _tanh(x):
     return x * p / q
 
 
-@compiled
-def _load_states(block, source, row, n_rows):
-    """Copy some rows of (batch, n) to `block` (rows, n), and let zeros follow."""
-    block[:] = _ZERO
-    for r in range(n_rows):
-        copy(block[r], source[row + r])
-
-
-@apart
-def _load_steps(block, source, first, n_rows, start):
-    """Copy some steps of rows of (batch, time, n) to `block` (steps, rows, n); zeros follow."""
-    n_steps, rows, n = block.shape
-    for t in range(n_steps):
-        for r in range(rows):
-            if r < n_rows:
-                for j in range(n):
-                    block[t, r, j] = source[first + r, start + t, j]
-            else:
-                for j in range(n):
-                    block[t, r, j] = _ZERO
-
-
-@compiled
-def _load_steps_before(block, hs, h0, first, n_rows, start):
-    """Copy likewise the states h after the step before each, or those before the first step."""
-    if start:
-        _load_steps(block, hs, first, n_rows, start - 1)
-    else:
-        _load_steps(block[1:], hs, first, n_rows, 0)
-        _load_states(block[0], h0, first, n_rows)
-
-
-@compiled
-def _store_steps(target, block, first, n_rows, start):
-    """Copy the first rows of `block` (steps, rows, n) to their places in (batch, time, n)."""
-    for t in range(len(block)):
-        for r in range(n_rows):
-            copy(target[first + r, start + t], block[t, r])
-
-
-@compiled
-def _store_states(target, block, row, n_rows):
-    """Copy the first rows of `block` (rows, n) to their places in (batch, n)."""
-    for r in range(n_rows):
-        copy(target[row + r], block[r])
+@inlined
+def _sigmoid(x):
+    return _HALF * _tanh(_HALF * x) + _HALF
 
 
 @compiled
 def rows_per_piece(batch, n_networks):
-    """Count the rows of a piece, those included that are added to have them in fours."""
+    """Count the rows of a piece: 4, 8 or ROWS, those included that are added for that."""
     per_network = batch // n_networks
     pieces = max(1, -(-per_network // ROWS))
     rows = -(-per_network // pieces)
-    return -(-rows // 4) * 4
+    return ROWS if rows > ROWS // 2 else -(-rows // 4) * 4
 
 
 @compiled
@@ -136,22 +95,6 @@ def steps_at_once(n):
 
 
 @inlined
-def _row_by_row(x_drop, h_drop, rows, n_rows):
-    """Say whether the inputs of some steps are multiplied apart for each row.
-
-    Dropped rows have weights of their own; and if most rows of a piece are made up, as for a single
-    window, together they cost more.
-    """
-    return x_drop.size > 0 or h_drop.size > 0 or 2 * n_rows < rows
-
-
-@inlined
-def _cut(scratch, start, rows, n):
-    """Cut an array (rows, n) out of a vector; say where the next one starts."""
-    return scratch[start : start + rows * n].reshape(rows, n), start + rows * n
-
-
-@inlined
 def rows_of_piece(piece, batch, n_networks):
     """Give the network of a piece, its first row, and how many there are."""
     per_network = batch // n_networks
@@ -161,97 +104,68 @@ def rows_of_piece(piece, batch, n_networks):
     return network, network * per_network + done, min(rows, per_network - done)
 
 
-@apart
-def _activate(sums, scale):
-    """Turn sums (rows, 4 * n) into gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2.
-
-    The scale of each, a half or one, is an array like them: one loop goes over all.
-    """
-    sums, scale = sums.reshape(-1), scale.reshape(-1)
-    for k in range(scale.size):
-        s = scale[k]
-        sums[k] = s * _tanh(s * sums[k]) + (_ONE - s)
-
-
-@apart
-def _tanh_of(target, source):
-    """Apply tanh to all values of an array."""
-    target, source = target.reshape(-1), source.reshape(-1)
-    for k in range(source.size):
-        target[k] = _tanh(source[k])
+@inlined
+def _cut(spare, k, rows):
+    """Cut an array (k, rows) out of spare memory; give what is left of it."""
+    return spare[: k * rows].reshape(k, rows), spare[k * rows :]
 
 
 @inlined
-def _stands(mask, row, t):
-    return mask.size > 0 and not mask[row, t]
+def _quarter(array, gate):
+    """Give what belongs to a gate of an array whose rows are those of four gates."""
+    n = len(array) // 4
+    return array[gate * n : (gate + 1) * n]
+
+
+@inlined
+def _flat(array):
+    """See (steps, k, ...) as (steps, all the rest)."""
+    return array.reshape(len(array), -1)
 
 
 # ------------------------------------------------------------------------------------- dropout
 
 
 @apart
-def _add_scaled(target, source, factors):
-    """Add (k, 4 * n), what reads or makes each gate scaled by its own factors (4 * k)."""
-    k, n = len(target), target.shape[1] // 4
-    for row in range(k):
-        for gate in range(4):
-            factor = factors[gate * k + row]
-            for j in range(gate * n, gate * n + n):
-                target[row, j] += factor * source[row, j]
-
-
-@compiled
-def _block(spare, k, width):
-    """Make zeros (k, width) of the spare memory."""
-    block = spare[: k * width].reshape(k, width)
-    block[:] = _ZERO
-    return block
-
-
-@compiled
-def _scaled(spare, weights, factors):
-    """Give weights (k, 4 * n) that do to a row what `weights` do once it is dropped."""
-    block = _block(spare, *weights.shape)
-    _add_scaled(block, weights, factors)
-    return block
-
-
-@compiled
-def _split_gates(spare, weights):
-    """Copy weights (n, 4 * n) to spare memory, gate after gate; give what is left of it."""
-    n = len(weights)
-    for gate in range(4):
-        for k in range(n):
-            place = (gate * n + k) * n
-            copy(spare[place : place + n], weights[k, gate * n : gate * n + n])
-    return spare[4 * n * n :]
+def _multiply(target, source, factors):
+    """Multiply arrays (k, steps * rows) by factors (k, rows)."""
+    k, rows = factors.shape
+    for i in range(k):
+        for start in range(0, source.shape[1], rows):
+            for r in range(rows):
+                target[i, start + r] = source[i, start + r] * factors[i, r]
 
 
 @apart
-def _add_product_by_gate(out, h, part, h_drop, first, n_rows, split):
-    """Add the product of the dropped states (rows, n) and the split weights to (rows, 4 * n)."""
-    rows, n = h.shape
-    for gate in range(4):
+def _add_multiplied(target, source, factors):
+    """Add arrays (k, rows) multiplied by factors."""
+    k, rows = factors.shape
+    for i in range(k):
         for r in range(rows):
-            row = first + min(r, n_rows - 1)
-            for j in range(n):
-                part[r, j] = h[r, j] * h_drop[row, gate * n + j]
-        weights = split[gate * n * n : (gate + 1) * n * n].reshape(n, n)
-        add_product(out.reshape(rows, 4, n)[:, gate], part, weights)
+            target[i, r] += source[i, r] * factors[i, r]
 
 
-@apart
-def _add_product_of_rows_by_gate(out, a, part, h_drop, first, n_rows, split):
-    """Add the gradient by the states (rows, n) of what the function before computed."""
-    rows, n = out.shape
+@compiled
+def _load_factors(factors, x_drop, h_drop, first, n_rows):
+    """Copy factors of some rows to (4, n_inputs + n + 1, rows), as ones what is never dropped."""
+    factors[:] = _ONE
+    n = h_drop.shape[1] // 4
+    n_inputs = x_drop.shape[1] // 4
     for gate in range(4):
-        part[:] = _ZERO
-        weights = split[gate * n * n : (gate + 1) * n * n].reshape(n, n)
-        add_product_of_rows(part, a.reshape(rows, 4, n)[:, gate], weights)
-        for r in range(rows):
-            row = first + min(r, n_rows - 1)
-            for j in range(n):
-                out[r, j] += part[r, j] * h_drop[row, gate * n + j]
+        if x_drop.size:
+            source = x_drop[first : first + n_rows, gate * n_inputs : (gate + 1) * n_inputs]
+            transpose(factors[gate, :n_inputs, :n_rows], source)
+        if h_drop.size:
+            source = h_drop[first : first + n_rows, gate * n : (gate + 1) * n]
+            transpose(factors[gate, factors.shape[1] - 1 - n : -1, :n_rows], source)
+
+
+@compiled
+def _add_product_by_gate(out, weights, b, factors, part):
+    """Add the product of weights (4 * n, k) and b (k, rows), dropped for each gate, to `out`."""
+    for gate in range(4):
+        _multiply(part, b, factors[gate])
+        add_product(_quarter(out, gate), _quarter(weights, gate), part)
 
 
 # ------------------------------------------------------------------------------------- forward
@@ -278,136 +192,134 @@ def forward(
         Biases of the gates, and states before the first step.
     x_drop, h_drop : ndarray of float32, (batch, 4 * n_inputs) and (batch, 4 * n), or (0, 0)
         Factors of what each gate reads, gate after gate: of the inputs, and of the states h.
-    gates : ndarray of float32, shape (n_pieces, n_kept, rows * 4 * n)
-        Written: the activated gates of the rows of each piece, step by step, for
-        :func:`backward`; or, where there is room for a block of steps alone, the last block.
+    gates : ndarray of float32, shape (n_pieces, n_kept, 4 * n * rows)
+        Written: the activated gates (4 * n, rows) of each piece, step by step, for
+        :func:`backward`; or of the last steps, if fewer are kept.
     hs : ndarray of float32, shape (batch, time, n) or (0, 0, 0)
         Written: the states h after each step.
-    cs : ndarray of float32, shape (n_pieces, n_kept, rows * n)
-        Written: the states c after each step, of as many steps as the gates.
+    cs : ndarray of float32, shape (n_pieces, n_kept, n * rows)
+        Written: the states c (n, rows) after each step, of as many steps, two or more.
     h_last, c_last, scratch : ndarray of float32, shapes (batch, n), (batch, n), (n_pieces, any)
         Written: the states after the last step. Memory to compute in.
     piece : int
         Which rows: :func:`rows_per_piece` of one network, or what is left of its rows.
     """
     network, first, n_rows = rows_of_piece(piece, x.shape[0], kernel.shape[0])
-    n = h0.shape[1]
-    n_steps, n_kept, rows, size = x.shape[1], cs.shape[1], cs.shape[2] // n, steps_at_once(n)
-    h, end = _cut(scratch[piece], 0, rows, n)
-    c, end = _cut(scratch[piece], end, rows, n)
-    tanh_c, end = _cut(scratch[piece], end, rows, n)
-    scale, end = _cut(scratch[piece], end, rows, 4 * n)
-    spare = scratch[piece, end:]
-    states, spare = _in_panels(n_steps >= _MANY, recurrent[network], spare)
-    inputs, spare = _in_panels(n_steps >= _MANY, kernel[network], spare)
-    split = spare
-    if h_drop.size:
-        spare = _split_gates(split, recurrent[network])
-    piece_gates = gates[piece].reshape(n_kept, rows, 4 * n)
-    scale[:] = _HALF
-    scale[:, 2 * n : 3 * n] = _ONE
-    _load_states(h, h0, first, n_rows)
-    _load_states(c, c0, first, n_rows)
+    last = first + n_rows
+    n_steps, n_inputs, n = x.shape[1], x.shape[2], h0.shape[1]
+    n_kept, rows = cs.shape[1], cs.shape[2] // n
+    size = min(n_steps, steps_at_once(n))
+    # Rows that are made up start from zeros.
+    spare = scratch[piece]
+    if n_rows < rows:
+        spare[: (size * (n_inputs + n) + 2 * n) * rows] = _ZERO
+    read, spare = _cut(spare, size * n_inputs, rows)
+    said, spare = _cut(spare, (size + 1) * n, rows)
+    c_first, spare = _cut(spare, n, rows)
+    biases, spare = _cut(spare, 4 * n, rows)
+    biases_of_rows, spare = _cut(spare, rows, 4 * n)
+    factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, 1, first, n_rows, spare)
+    of_x, of_h = factors[:, :n_inputs], factors[:, n_inputs:-1]
+    copy_to_rows(biases_of_rows, bias[network])
+    transpose(biases, biases_of_rows)
+    # Few rows are multiplied row by row, and then transposed: there are more gates to multiply at
+    # once than rows.
+    few, sums_of_rows = rows < ROWS and not factors.size, biases.reshape(rows, 4 * n)
+    panels = spare[: count_in_panels(n_inputs + n, 4 * n) if few and n_steps >= _MANY else 0]
+    by_inputs, spare = _cut(spare, 4 * n, n_inputs)
+    by_states, spare = _cut(spare, 4 * n, n)
+    if panels.size:
+        to_panels(panels, kernel[network], recurrent[network])
+    elif not few:
+        transpose(by_inputs, kernel[network])
+        transpose(by_states, recurrent[network])
+    transpose(said[:n, :n_rows], h0[first:last])
+    transpose(c_first[:, :n_rows], c0[first:last])
+    c, flat_biases, n_all = c_first.reshape(-1), biases.reshape(-1), n * rows
+    inputs, states = read.reshape(size, n_inputs, rows), said.reshape(size + 1, n, rows)
+    flat_states = said.reshape(size + 1, n_all)
+    piece_gates = gates[piece].reshape(n_kept, 4 * n, rows)
+    piece_cs = cs[piece].reshape(n_kept, n, rows)
     for start in range(0, n_steps, size):
         n_now = min(size, n_steps - start)
-        kept = start if n_kept == n_steps else 0
-        sums = piece_gates[kept : kept + n_now]
-        if _row_by_row(x_drop, h_drop, rows, n_rows):
-            for r in range(n_rows):
-                _sum_inputs_of_row(sums, x, kernel, bias, x_drop, network, first, r, start, spare)
-            for t in range(n_now):
-                for r in range(n_rows, rows):
-                    copy(sums[t, r], bias[network])
-        else:
-            _sum_inputs(
-                sums, x, kernel[network], inputs, bias[network], first, n_rows, start, spare
-            )
+        source = _flat(x)[first:last, start * n_inputs : (start + n_now) * n_inputs]
+        transpose(read[: n_now * n_inputs, :n_rows], source)
         for t in range(n_now):
-            step = sums[t]
-            if h_drop.size:
-                _add_product_by_gate(step, h, tanh_c, h_drop, first, n_rows, split)
-            elif states.size:
-                add_product_by_panels(step, h, states)
+            kept = (start + t) % n_kept
+            step, sums = gates[piece, kept], piece_gates[kept]
+            if factors.size:
+                copy(step, flat_biases)
+                _add_product_by_gate(sums, by_inputs, inputs[t], of_x, part[:n_inputs])
+                _add_product_by_gate(sums, by_states, states[t], of_h, part[:n])
+            elif few:
+                _sum_few(
+                    sums_of_rows, biases_of_rows, inputs[t].T, states[t].T, kernel[network],
+                    recurrent[network], panels,
+                )  # fmt: skip
+                transpose(sums, sums_of_rows)
             else:
-                add_product(step, h, recurrent[network])
-            _activate(step, scale)
-            c_next = cs[piece, kept + t].reshape(rows, n)
-            _next_c(c_next, c, step, mask, first, n_rows, start + t)
-            _tanh_of(tanh_c, c_next)
-            _next_h(h, tanh_c, step, hs, mask, first, n_rows, start + t)
+                sum_products(sums, biases, by_inputs, inputs[t], by_states, states[t])
+            c_next = cs[piece, kept]
+            _advance(step, c, c_next, flat_states[t + 1])
+            if mask.size:
+                before = piece_cs[kept - 1] if start + t else c_first
+                _stay(
+                    sums, states[t + 1], piece_cs[kept], states[t], before, mask, first, n_rows,
+                    start + t,
+                )  # fmt: skip
             c = c_next
-    _store_states(h_last, h, first, n_rows)
-    _store_states(c_last, c, first, n_rows)
+        if hs.size:
+            target = _flat(hs)[first:last, start * n : (start + n_now) * n]
+            transpose(target, said[n : (n_now + 1) * n, :n_rows])
+        copy(flat_states[0], flat_states[n_now])
+    transpose(h_last[first:last], said[:n, :n_rows])
+    transpose(c_last[first:last], c.reshape(n, rows)[:, :n_rows])
 
 
 @compiled
-def _in_panels(wanted, matrix, spare):
-    """Copy a matrix to panels if that is wanted; give them, or nothing, and what is left."""
-    size = 0
-    if wanted:
-        size = count_in_panels(len(matrix), matrix.shape[1])
-        to_panels(spare, matrix)
-    return spare[:size], spare[size:]
-
-
-@compiled
-def _sum_inputs(sums, x, weights, panels, bias, first, n_rows, start, spare):
-    """Compute biases and what the inputs add, for all rows of a piece: (steps, rows, 4 * n)."""
-    n_now, rows, width = sums.shape
-    block = spare[: n_now * rows * x.shape[2]].reshape(n_now, rows, -1)
-    _load_steps(block, x, first, n_rows, start)
-    flat = sums.reshape(n_now * rows, width)
-    copy_to_rows(flat, bias)
-    block = block.reshape(n_now * rows, -1)
+def _sum_few(out, biases, x, h, kernel, recurrent, panels):
+    """Compute biases + x @ kernel + h @ recurrent (rows, 4 * n), by weights in panels if any."""
     if panels.size:
-        add_product_by_panels(flat, block, panels)
+        sum_products_by_panels(out, biases, x, h, panels)
     else:
-        add_product(flat, block, weights)
+        sum_products(out, biases, x, kernel, h, recurrent)
 
 
 @compiled
-def _sum_inputs_of_row(sums, x, kernel, bias, x_drop, network, first, r, start, spare):
-    """Compute the same for one row."""
-    n_now, _, width = sums.shape
-    part, spare = spare[: n_now * width].reshape(n_now, width), spare[n_now * width :]
-    weights = kernel[network]
-    if x_drop.size:
-        weights = _scaled(spare, weights, x_drop[first + r])
-    copy_to_rows(part, bias[network])
-    add_product(part, x[first + r, start : start + n_now], weights)
-    for t in range(n_now):
-        copy(sums[t, r], part[t])
+def _factors(x_drop, h_drop, n_inputs, n, rows, n_steps, first, n_rows, spare):
+    """Load factors of dropout; give them, memory for what is dropped, and what is left."""
+    k = n_inputs + n + 1 if x_drop.size or h_drop.size else 0
+    factors = spare[: 4 * k * rows].reshape(4, k, rows)
+    spare = spare[4 * k * rows :]
+    part = spare[: k * n_steps * rows].reshape(k, n_steps * rows)
+    if k:
+        _load_factors(factors, x_drop, h_drop, first, n_rows)
+    return factors, part, spare[k * n_steps * rows :]
 
 
 @apart
-def _next_c(c_next, c, gates, mask, first, n_rows, t):
-    """Compute the states c (rows, n) from those before and the gates of step t.
-
-    Where the step does not exist the gates become such that c stays.
-    """
-    rows, n = c.shape
-    for r in range(rows):
-        if r < n_rows and _stands(mask, first + r, t):
-            for j in range(n):
-                gates[r, j] = gates[r, 2 * n + j] = _ZERO
-                gates[r, n + j] = _ONE
-        for j in range(n):
-            i, f, g = gates[r, j], gates[r, n + j], gates[r, 2 * n + j]
-            c_next[r, j] = f * c[r, j] + i * g
+def _advance(gates, c, c_next, h):
+    """Turn sums into gates, and compute the states after the step."""
+    n = c.size
+    i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    for k in range(n):
+        i_k, f_k, g_k, o_k = _sigmoid(i[k]), _sigmoid(f[k]), _tanh(g[k]), _sigmoid(o[k])
+        i[k], f[k], g[k], o[k] = i_k, f_k, g_k, o_k
+        c_k = f_k * c[k] + i_k * g_k
+        c_next[k] = c_k
+        h[k] = o_k * _tanh(c_k)
 
 
 @apart
-def _next_h(h, tanh_c, gates, hs, mask, first, n_rows, t):
-    """Compute the states h (rows, n), and write them to `hs` too where that is wanted."""
-    rows, n = h.shape
-    for r in range(rows):
-        if r >= n_rows or not _stands(mask, first + r, t):
+def _stay(gates, h_next, c_next, h, c, mask, first, n_rows, t):
+    """Where a step does not exist let states stay, by gates that no gradient passes."""
+    n = len(h)
+    for r in range(n_rows):
+        if not mask[first + r, t]:
             for j in range(n):
-                h[r, j] = gates[r, 3 * n + j] * tanh_c[r, j]
-    if hs.size:
-        for r in range(n_rows):
-            for j in range(n):
-                hs[first + r, t, j] = h[r, j]
+                gates[j, r] = gates[2 * n + j, r] = gates[3 * n + j, r] = _ZERO
+                gates[n + j, r] = _ONE
+                h_next[j, r], c_next[j, r] = h[j, r], c[j, r]
 
 
 # ------------------------------------------------------------------------------------ backward
@@ -435,140 +347,144 @@ def backward(
         the bias, one below the other.
     """
     network, first, n_rows = rows_of_piece(piece, x.shape[0], kernel.shape[0])
-    n = h0.shape[1]
-    n_steps, rows, size = x.shape[1], cs.shape[2] // n, steps_at_once(n)
-    d_sums, end = _cut(scratch[piece], 0, min(size, n_steps), rows * 4 * n)
-    d_sums = d_sums.reshape(-1, rows, 4 * n)
-    piece_gates = gates[piece].reshape(n_steps, rows, 4 * n)
-    dh, end = _cut(scratch[piece], end, rows, n)
-    dc, end = _cut(scratch[piece], end, rows, n)
-    c_first, end = _cut(scratch[piece], end, rows, n)
-    tanh_c, end = _cut(scratch[piece], end, rows, n)
-    spare = scratch[piece, end:]
-    by_states, spare = _in_panels(h_drop.size == 0, recurrent[network].T, spare)
-    by_inputs, spare = _in_panels(dx.size > 0, kernel[network].T, spare)
-    split = spare
-    if h_drop.size:
-        spare = _split_gates(split, recurrent[network])
-    _load_states(dh, dh_last, first, n_rows)
-    _load_states(dc, dc_last, first, n_rows)
-    _load_states(c_first, c0, first, n_rows)
+    last = first + n_rows
+    n_steps, n_inputs, n = x.shape[1], x.shape[2], h0.shape[1]
+    rows = cs.shape[2] // n
+    size, n_all = min(n_steps, steps_at_once(n)), n * rows
+    # No gradient of rows that are made up.
+    spare = scratch[piece]
+    spare[: (size + 5) * n_all] = _ZERO
+    given, spare = _cut(spare, size * n, rows)
+    dh, spare = _cut(spare, n, rows)
+    dh_before, spare = _cut(spare, n, rows)
+    dc, spare = _cut(spare, n, rows)
+    c_first, spare = _cut(spare, n, rows)
+    none, spare = _cut(spare, n, rows)
+    d, spare = _cut(spare, size * 4 * n, rows)
+    d = d.reshape(size, 4 * n, rows)
+    d_inputs, spare = _cut(spare, size * n_inputs, rows)
+    factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, size, first, n_rows, spare)
+    of_x, of_h = factors[:, :n_inputs], factors[:, n_inputs:-1]
+    dh_of_rows, spare = _cut(spare, rows, n)
+    few = rows < ROWS and not factors.size
+    by_states = spare[: count_in_panels(4 * n, n) if few else 0]
+    if few:
+        lanes_to_panels(by_states, recurrent[network : network + 1])
+    spare = spare[by_states.size :]
+    flat_dc, flat_c_first = dc.reshape(-1), c_first.reshape(-1)
+    transpose(dh[:, :n_rows], dh_last[first:last])
+    transpose(dc[:, :n_rows], dc_last[first:last])
+    transpose(c_first[:, :n_rows], c0[first:last])
     added = d_weights[piece]
     added[:] = _ZERO
     for start in range((n_steps - 1) // size * size, -1, -size):
         n_now = min(size, n_steps - start)
-        for t in range(start + n_now - 1, start - 1, -1):
-            d = d_sums[t - start]
-            c_before = cs[piece, t - 1].reshape(rows, n) if t else c_first
-            _tanh_of(tanh_c, cs[piece, t].reshape(rows, n))
-            _step_back(d, piece_gates[t], c_before, tanh_c, dh, dc, dhs, mask, first, n_rows, t)
-            if h_drop.size:
-                _add_product_of_rows_by_gate(dh, d, tanh_c, h_drop, first, n_rows, split)
+        if dhs.size:
+            source = _flat(dhs)[first:last, start * n : (start + n_now) * n]
+            transpose(given[: n_now * n, :n_rows], source)
+        for t in range(n_now - 1, -1, -1):
+            come = given[t * n : (t + 1) * n] if dhs.size else none
+            c_before = cs[piece, start + t - 1] if start + t else flat_c_first
+            _go_back(
+                d[t].reshape(-1), gates[piece, start + t], c_before, cs[piece, start + t],
+                dh.reshape(-1), come.reshape(-1), flat_dc, dh_before.reshape(-1),
+            )  # fmt: skip
+            if mask.size:
+                _stay_back(dh_before, dh, come, mask, first, n_rows, start + t)
+            if few:  # as above
+                dh_of_rows[:] = _ZERO
+                add_product_by_panels(dh_of_rows, d[t].T, by_states)
+                _add_transpose(dh_before, dh_of_rows)
             else:
-                add_product_by_panels(dh, d, by_states)
-        d_block = d_sums[:n_now]
-        if _row_by_row(x_drop, h_drop, rows, n_rows):
-            for r in range(n_rows):
-                _end_row(
-                    added, dx, x, hs, h0, kernel[network], x_drop, h_drop, d_block, first, r,
-                    start, spare,
-                )  # fmt: skip
-        else:
-            _end_block(added, dx, x, hs, h0, by_inputs, d_block, first, n_rows, start, spare)
-    _store_states(dh0, dh, first, n_rows)
-    _store_states(dc0, dc, first, n_rows)
-
-
-@compiled
-def _end_block(added, dx, x, hs, h0, by_inputs, d_block, first, n_rows, start, spare):
-    """Add what some steps of a piece give to the gradients of the weights; write dx there."""
-    (n_now, rows, width), n_inputs, n = d_block.shape, x.shape[2], h0.shape[1]
-    n_all = n_now * rows
-    d = d_block.reshape(n_all, width)
-    panels, spare = _in_panels(True, d, spare)
-    block = spare[: n_all * n_inputs].reshape(n_now, rows, n_inputs)
-    _load_steps(block, x, first, n_rows, start)
-    add_product_by_panels(added[:n_inputs], block.reshape(n_all, n_inputs).T, panels)
-    if dx.size:
-        block[:] = _ZERO
-        add_product_by_panels(block.reshape(n_all, n_inputs), d, by_inputs)
-        _store_steps(dx, block, first, n_rows, start)
-    block = spare[: n_all * n].reshape(n_now, rows, n)
-    _load_steps_before(block, hs, h0, first, n_rows, start)
-    add_product_by_panels(added[n_inputs:-1], block.reshape(n_all, n).T, panels)
-    add_rows(added[-1], d)
-
-
-@compiled
-def _end_row(
-    added, dx, x, hs, h0, weights, x_drop, h_drop, d_block, first, r, start, spare
-):  # fmt: skip
-    """Do the same for one row."""
-    (n_now, _, width), row = d_block.shape, first + r
-    d, spare = spare[: n_now * width].reshape(n_now, width), spare[n_now * width :]
-    for t in range(n_now):
-        copy(d[t], d_block[t, r])
-    _add_by_weights(added, x, hs, h0, x_drop, h_drop, d, row, start, spare)
-    if dx.size:
-        if x_drop.size:
-            weights = _scaled(spare, weights, x_drop[row])
-        part = dx[row, start : start + n_now]
-        part[:] = _ZERO
-        add_product_of_rows(part, d, weights)
-
-
-@compiled
-def _add_by_weights(added, x, hs, h0, x_drop, h_drop, d, row, start, spare):
-    """Add what some steps of a row contribute to the gradients of the weights, from d on."""
-    n_now, n_inputs, n = len(d), x.shape[2], h0.shape[1]
-    of_x, of_h = added[:n_inputs], added[n_inputs:-1]
-    part = _block(spare, n_inputs, 4 * n) if x_drop.size else of_x
-    add_product(part, x[row, start : start + n_now].T, d)
-    if x_drop.size:
-        _add_scaled(of_x, part, x_drop[row])
-    part = _block(spare, n, 4 * n) if h_drop.size else of_h
-    _add_states_over_rows(part, hs, h0, d, row, start, n_now)
-    if h_drop.size:
-        _add_scaled(of_h, part, h_drop[row])
-    add_rows(added[-1], d)
-
-
-@compiled
-def _add_states_over_rows(out, hs, h0, d, row, start, n_steps):
-    """Add the product of the states before the steps, transposed, and d to `out` (n, 4 * n)."""
-    if start:
-        add_product(out, hs[row, start - 1 : start - 1 + n_steps].T, d)
-        return
-    add_product(out, h0[row : row + 1].T, d[:1])
-    add_product(out, hs[row, : n_steps - 1].T, d[1:])
+                _add_back(dh_before, recurrent[network], d[t], of_h, part)
+            dh, dh_before = dh_before, dh
+        if dx.size:
+            d_inputs[:] = _ZERO
+            for t in range(n_now):
+                d_now = d_inputs[t * n_inputs : (t + 1) * n_inputs]
+                _add_back(d_now, kernel[network], d[t], of_x, part)
+            target = _flat(dx)[first:last, start * n_inputs : (start + n_now) * n_inputs]
+            transpose(target, d_inputs[: n_now * n_inputs, :n_rows])
+        _add_by_weights(added, x, hs, h0, factors, part, d[:n_now], first, n_rows, start, spare)
+    transpose(dh0[first:last], dh[:, :n_rows])
+    transpose(dc0[first:last], dc[:, :n_rows])
 
 
 @apart
-def _step_back(d_sums, gates, c_before, tanh_c, dh, dc, dhs, mask, first, n_rows, t):
-    """Take dc (rows, n) one step back, and dh as far as h goes on past the gates.
+def _go_back(d, gates, c_before, c, dh, come, dc, dh_before):
+    """Take dc one step back, compute the gradients by the sums of the gates, and clear the next dh.
 
-    Written to `d_sums` (rows, 4 * n) are the gradients by the sums of the gates of step t.
+    The gradient by h is `dh` from the step after and `come` from outside.
     """
-    rows, n = dh.shape
-    if dhs.size:
-        for r in range(n_rows):
-            for j in range(n):
-                dh[r, j] += dhs[first + r, t, j]
-    for r in range(rows):
-        if r < n_rows and _stands(mask, first + r, t):
-            for j in range(4 * n):
-                d_sums[r, j] = _ZERO
+    n = c.size
+    i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+    d_i, d_f, d_g, d_o = d[:n], d[n : 2 * n], d[2 * n : 3 * n], d[3 * n :]
+    for k in range(n):
+        i_k, f_k, g_k, o_k, h_k, t_k = i[k], f[k], g[k], o[k], dh[k] + come[k], _tanh(c[k])
+        c_k = dc[k] + h_k * o_k * (_ONE - t_k * t_k)
+        d_o[k] = h_k * t_k * o_k * (_ONE - o_k)
+        d_i[k] = c_k * g_k * i_k * (_ONE - i_k)
+        d_g[k] = c_k * i_k * (_ONE - g_k * g_k)
+        d_f[k] = c_k * c_before[k] * f_k * (_ONE - f_k)
+        dc[k] = c_k * f_k
+        dh_before[k] = _ZERO
+
+
+@apart
+def _add_transpose(target, source):
+    """Add the transpose of (rows, n) to (n, rows)."""
+    for j in range(len(target)):
+        for r in range(target.shape[1]):
+            target[j, r] += source[r, j]
+
+
+@apart
+def _stay_back(dh_before, dh, come, mask, first, n_rows, t):
+    """Where a step does not exist hand the gradient by h on."""
+    for r in range(n_rows):
+        if not mask[first + r, t]:
+            for j in range(len(dh)):
+                dh_before[j, r] = dh[j, r] + come[j, r]
+
+
+@compiled
+def _add_back(out, weights, d, factors, part):
+    """Add the gradient by b (k, rows) of the sums of the gates, whose weights are (k, 4 * n)."""
+    if not factors.size:
+        add_product(out, weights, d)
+        return
+    part = part[: len(out), : out.shape[1]]
+    for gate in range(4):
+        part[:] = _ZERO
+        add_product(part, _quarter(weights.T, gate).T, _quarter(d, gate))
+        _add_multiplied(out, part, factors[gate])
+
+
+@compiled
+def _add_by_weights(added, x, hs, h0, factors, part, d, first, n_rows, start, spare):
+    """Add what some steps of a piece give to the gradients of the weights."""
+    n_now, width, rows = d.shape
+    n_inputs, n, n_all = x.shape[2], h0.shape[1], n_now * rows
+    last = first + n_rows
+    read, spare = _cut(spare, n_inputs + n + 1, n_all)
+    if n_rows < rows:
+        read[:] = _ZERO
+    for t in range(n_now):
+        here = slice(t * rows, t * rows + n_rows)
+        transpose(read[:n_inputs, here], x[first:last, start + t])
+        if start + t:
+            transpose(read[n_inputs:-1, here], hs[first:last, start + t - 1])
         else:
-            for j in range(n):
-                o, tc = gates[r, 3 * n + j], tanh_c[r, j]
-                dc[r, j] += dh[r, j] * o * (_ONE - tc * tc)
-                d_sums[r, 3 * n + j] = dh[r, j] * tc * o * (_ONE - o)
-                dh[r, j] = _ZERO
-            for j in range(n):
-                i, g = gates[r, j], gates[r, 2 * n + j]
-                d_sums[r, j] = dc[r, j] * g * i * (_ONE - i)
-                d_sums[r, 2 * n + j] = dc[r, j] * i * (_ONE - g * g)
-            for j in range(n):
-                f, d = gates[r, n + j], dc[r, j]
-                d_sums[r, n + j] = d * c_before[r, j] * f * (_ONE - f)
-                dc[r, j] = d * f
+            transpose(read[n_inputs:-1, here], h0[first:last])
+    read[-1] = _ONE
+    if not factors.size:
+        panels = spare[: count_in_panels(n_all, width)]
+        lanes_to_panels(panels, d)
+        add_product_by_panels(added, read, panels)
+        return
+    panels = spare[: count_in_panels(n_all, n)]
+    part = part.reshape(-1)[: read.size].reshape(read.shape)
+    for gate in range(4):
+        _multiply(part, read, factors[gate])
+        lanes_to_panels(panels, d[:, gate * n : (gate + 1) * n])
+        add_product_by_panels(added[:, gate * n : (gate + 1) * n], part, panels)

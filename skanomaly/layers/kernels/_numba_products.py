@@ -6,7 +6,7 @@ See :mod:`._numba` for what holds of all loops.
 import numpy as np
 
 from skanomaly.layers.kernels._compile import apart, compiled, inlined, summing
-from skanomaly.layers.kernels._tiles import COLUMNS, PANEL, add_tiles
+from skanomaly.layers.kernels._tiles import COLUMNS, PANEL, add_tiles, turn_4, turn_8
 
 __all__ = [
     "add_product",
@@ -16,7 +16,11 @@ __all__ = [
     "copy",
     "copy_to_rows",
     "count_in_panels",
+    "lanes_to_panels",
+    "sum_products",
+    "sum_products_by_panels",
     "to_panels",
+    "transpose",
 ]
 
 _ZERO = np.float32(0.0)
@@ -27,9 +31,10 @@ def add_product(out, a, b):
     """Add the product of (rows, k) and (k, m) to `out` (rows, m); `a` may be a transpose."""
     n_rows, n = a.shape
     m = b.shape[1]
+    place = out.ctypes.data
     add_tiles(
-        out.ctypes.data, out.strides[0], n_rows, m,
-        a.ctypes.data, a.strides[1], a.strides[0], b.ctypes.data, b.strides[0], 4 * PANEL, n,
+        m, 4 * PANEL, n_rows, place, place, out.strides[0], b.strides[0],
+        a.ctypes.data, a.strides[1], a.strides[0], b.ctypes.data, n, 0, 0, 0, 0, 0,
     )  # fmt: skip
     for r in range(n_rows):
         for j in range(m - m % COLUMNS, m):
@@ -37,6 +42,27 @@ def add_product(out, a, b):
             for k in range(n):
                 total += a[r, k] * b[k, j]
             out[r, j] = total
+
+
+@apart
+def sum_products(out, before, a1, b1, a2, b2):
+    """Compute before + a1 @ b1 + a2 @ b2, of columns in fours; a1 and a2 may be transposes."""
+    add_tiles(
+        out.shape[1], 4 * PANEL, len(out), out.ctypes.data, before.ctypes.data, out.strides[0],
+        b1.strides[0], a1.ctypes.data, a1.strides[1], a1.strides[0], b1.ctypes.data, len(b1),
+        a2.ctypes.data, a2.strides[1], a2.strides[0], b2.ctypes.data, len(b2),
+    )  # fmt: skip
+
+
+@apart
+def sum_products_by_panels(out, before, a1, a2, panels):
+    """Do the same with b1 and b2, one below the other, in panels."""
+    n1, n2, step, place = a1.shape[1], a2.shape[1], 4 * PANEL, panels.ctypes.data
+    add_tiles(
+        out.shape[1], step * (n1 + n2), len(out), out.ctypes.data, before.ctypes.data,
+        out.strides[0], step, a1.ctypes.data, a1.strides[1], a1.strides[0], place, n1,
+        a2.ctypes.data, a2.strides[1], a2.strides[0], place + n1 * step, n2,
+    )  # fmt: skip
 
 
 # Rows of a wide matrix compete for the same places of the first-level cache where some columns of
@@ -50,24 +76,68 @@ def count_in_panels(n_rows, m):
 
 
 @apart
-def to_panels(spare, source):
-    """Copy a matrix (rows, m), or a transpose, to a vector, some columns after the other."""
-    n_rows, m = source.shape
-    for first in range(0, m, PANEL):
-        width = min(PANEL, m - first)
-        for k in range(n_rows):
+def transpose(target, source):
+    """Copy the transpose of (n, m) to `target` (m, n), each with its rows in one piece."""
+    n, m = source.shape
+    to, by, at, step = (
+        target.ctypes.data, target.strides[0], source.ctypes.data, source.strides[0]
+    )  # fmt: skip
+    i = 0
+    while i + 4 <= n:
+        j = 0
+        if i + 8 <= n:
+            while j + 8 <= m:
+                turn_8(to + j * by + 4 * i, by, at + i * step + 4 * j, step)
+                j += 8
+        size = 8 if i + 8 <= n else 4
+        while j + 4 <= m:
+            turn_4(to + j * by + 4 * i, by, at + i * step + 4 * j, step)
+            if size == 8:
+                turn_4(to + j * by + 4 * i + 16, by, at + (i + 4) * step + 4 * j, step)
+            j += 4
+        for k in range(i, i + size):
+            for last in range(j, m):
+                target[last, k] = source[k, last]
+        i += size
+    for k in range(i, n):
+        for j in range(m):
+            target[j, k] = source[k, j]
+
+
+@apart
+def to_panels(panels, first, second):
+    """Copy two matrices of equal rows, one below the other, to a vector of panels."""
+    n_first, m = first.shape
+    n = n_first + len(second)
+    for start in range(0, m, PANEL):
+        width = min(PANEL, m - start)
+        panel = panels[start * n : (start + PANEL) * n].reshape(n, PANEL)
+        for k in range(n):
             for j in range(width):
-                spare[first * n_rows + k * PANEL + j] = source[k, first + j]
+                above = k < n_first
+                panel[k, j] = first[k, start + j] if above else second[k - n_first, start + j]
+
+
+@apart
+def lanes_to_panels(panels, source):
+    """Copy (steps, m, rows) to a vector of panels: of a matrix (steps * rows, m)."""
+    n_steps, m, rows = source.shape
+    n = n_steps * rows
+    for j in range(0, m, PANEL):
+        width = min(PANEL, m - j)
+        panel = panels[j * n : (j + PANEL) * n].reshape(n, PANEL)
+        for t in range(n_steps):
+            transpose(panel[t * rows : (t + 1) * rows, :width], source[t, j : j + width])
 
 
 @apart
 def add_product_by_panels(out, a, panels):
     """Do as :func:`add_product` with b in panels."""
     n_rows, n = a.shape
+    place = out.ctypes.data
     add_tiles(
-        out.ctypes.data, out.strides[0], n_rows, out.shape[1],
-        a.ctypes.data, a.strides[1], a.strides[0],
-        panels.ctypes.data, 4 * PANEL, 4 * PANEL * n, n,
+        out.shape[1], 4 * PANEL * n, n_rows, place, place, out.strides[0], 4 * PANEL,
+        a.ctypes.data, a.strides[1], a.strides[0], panels.ctypes.data, n, 0, 0, 0, 0, 0,
     )  # fmt: skip
     m = out.shape[1]
     for r in range(n_rows):
