@@ -27,7 +27,7 @@ def layout(batch, n_steps, n_inputs, n, n_networks, train, dropped=False):
     at_once, n_kept = min(n_steps, steps_at_once(n)), n_steps if train else 2
     # What is read and said, states c, biases in both orders, and weights turned.
     scratch = rows * (at_once * (n_inputs + n) + 10 * n) + count_in_panels(n_inputs + n, 4 * n)
-    scratch += _of_dropout(n_inputs, n, rows, 1) if dropped else 0
+    scratch += 5 * rows * (n_inputs + n + 1) if dropped else 0
     return (pieces, n_kept, 4 * n * rows), (pieces, n_kept, n * rows), (pieces, scratch)
 
 
@@ -39,13 +39,9 @@ def layout_of_backward(batch, n_steps, n_inputs, n, n_networks, dropped=False):
     # weights are multiplied by; and weights in panels.
     scratch = rows * (at_once * (6 * n + 2 * n_inputs + 1) + 6 * n)
     scratch += count_in_panels(at_once * rows, 4 * n) + count_in_panels(4 * n, n)
-    scratch += _of_dropout(n_inputs, n, rows, at_once) if dropped else 0
+    # Factors, also those of some steps, and what is read with them by one gate.
+    scratch += (5 + 5 * at_once) * rows * (n_inputs + n + 1) if dropped else 0
     return pieces, scratch
-
-
-def _of_dropout(n_inputs, n, rows, n_steps):
-    """Count factors, and what is read with them by one gate."""
-    return (4 + n_steps) * (n_inputs + n + 1) * rows
 
 
 def output_layout(batch, n_outputs):

@@ -128,44 +128,61 @@ def _flat(array):
 
 @apart
 def _multiply(target, source, factors):
-    """Multiply arrays (k, steps * rows) by factors (k, rows)."""
-    k, rows = factors.shape
-    for i in range(k):
-        for start in range(0, source.shape[1], rows):
-            for r in range(rows):
-                target[i, start + r] = source[i, start + r] * factors[i, r]
+    """Multiply a vector by factors."""
+    for k in range(target.size):
+        target[k] = source[k] * factors[k]
 
 
 @apart
 def _add_multiplied(target, source, factors):
-    """Add arrays (k, rows) multiplied by factors."""
-    k, rows = factors.shape
-    for i in range(k):
-        for r in range(rows):
-            target[i, r] += source[i, r] * factors[i, r]
+    """Add a vector multiplied by factors."""
+    for k in range(target.size):
+        target[k] += source[k] * factors[k]
 
 
 @compiled
-def _load_factors(factors, x_drop, h_drop, first, n_rows):
-    """Copy factors of some rows to (4, n_inputs + n + 1, rows), as ones what is never dropped."""
+def _factors(x_drop, h_drop, n_inputs, n, rows, first, n_rows, spare):
+    """Load factors (4, n_inputs + n + 1, rows), ones for what is never dropped, or nothing.
+
+    Given are also memory for what one gate reads with them, and what is left.
+    """
+    k = n_inputs + n + 1 if x_drop.size or h_drop.size else 0
+    factors, part = spare[: 4 * k * rows].reshape(4, k, rows), spare[4 * k * rows : 5 * k * rows]
     factors[:] = _ONE
-    n = h_drop.shape[1] // 4
-    n_inputs = x_drop.shape[1] // 4
+    last = first + n_rows
     for gate in range(4):
         if x_drop.size:
-            source = x_drop[first : first + n_rows, gate * n_inputs : (gate + 1) * n_inputs]
+            source = x_drop[first:last, gate * n_inputs : (gate + 1) * n_inputs]
             transpose(factors[gate, :n_inputs, :n_rows], source)
         if h_drop.size:
-            source = h_drop[first : first + n_rows, gate * n : (gate + 1) * n]
-            transpose(factors[gate, factors.shape[1] - 1 - n : -1, :n_rows], source)
+            source = h_drop[first:last, gate * n : (gate + 1) * n]
+            transpose(factors[gate, n_inputs:-1, :n_rows], source)
+    return factors, part, spare[5 * k * rows :]
 
 
 @compiled
-def _add_product_by_gate(out, weights, b, factors, part):
-    """Add the product of weights (4 * n, k) and b (k, rows), dropped for each gate, to `out`."""
+def _for_steps(factors, n_steps, spare):
+    """Repeat factors (4, k, rows) for some steps: (4, k, steps * rows)."""
+    _, k, rows = factors.shape
+    width = n_steps * rows
+    repeated = spare[: 4 * k * width].reshape(4, k, width)
     for gate in range(4):
-        _multiply(part, b, factors[gate])
-        add_product(_quarter(out, gate), _quarter(weights, gate), part)
+        for i in range(k):
+            for t in range(n_steps):
+                copy(repeated[gate, i, t * rows : (t + 1) * rows], factors[gate, i])
+    return repeated, spare[repeated.size :]
+
+
+@compiled
+def _add_product_by_gate(out, weights, b, factors, skipped, part):
+    """Add the product of weights (4 * n, k) and b (k, rows), dropped for each gate, to `out`.
+
+    Their factors are those that follow the skipped ones.
+    """
+    k, flat = len(b), part[: b.size]
+    for gate in range(4):
+        _multiply(flat, b.reshape(-1), factors[gate, skipped : skipped + k].reshape(-1))
+        add_product(_quarter(out, gate), _quarter(weights, gate), flat.reshape(b.shape))
 
 
 # ------------------------------------------------------------------------------------- forward
@@ -218,8 +235,7 @@ def forward(
     c_first, spare = _cut(spare, n, rows)
     biases, spare = _cut(spare, 4 * n, rows)
     biases_of_rows, spare = _cut(spare, rows, 4 * n)
-    factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, 1, first, n_rows, spare)
-    of_x, of_h = factors[:, :n_inputs], factors[:, n_inputs:-1]
+    factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, first, n_rows, spare)
     copy_to_rows(biases_of_rows, bias[network])
     transpose(biases, biases_of_rows)
     # Few rows are multiplied row by row, and then transposed: there are more gates to multiply at
@@ -249,8 +265,8 @@ def forward(
             step, sums = gates[piece, kept], piece_gates[kept]
             if factors.size:
                 copy(step, flat_biases)
-                _add_product_by_gate(sums, by_inputs, inputs[t], of_x, part[:n_inputs])
-                _add_product_by_gate(sums, by_states, states[t], of_h, part[:n])
+                _add_product_by_gate(sums, by_inputs, inputs[t], factors, 0, part)
+                _add_product_by_gate(sums, by_states, states[t], factors, n_inputs, part)
             elif few:
                 _sum_few(
                     sums_of_rows, biases_of_rows, inputs[t].T, states[t].T, kernel[network],
@@ -283,18 +299,6 @@ def _sum_few(out, biases, x, h, kernel, recurrent, panels):
         sum_products_by_panels(out, biases, x, h, panels)
     else:
         sum_products(out, biases, x, kernel, h, recurrent)
-
-
-@compiled
-def _factors(x_drop, h_drop, n_inputs, n, rows, n_steps, first, n_rows, spare):
-    """Load factors of dropout; give them, memory for what is dropped, and what is left."""
-    k = n_inputs + n + 1 if x_drop.size or h_drop.size else 0
-    factors = spare[: 4 * k * rows].reshape(4, k, rows)
-    spare = spare[4 * k * rows :]
-    part = spare[: k * n_steps * rows].reshape(k, n_steps * rows)
-    if k:
-        _load_factors(factors, x_drop, h_drop, first, n_rows)
-    return factors, part, spare[k * n_steps * rows :]
 
 
 @apart
@@ -363,8 +367,8 @@ def backward(
     d, spare = _cut(spare, size * 4 * n, rows)
     d = d.reshape(size, 4 * n, rows)
     d_inputs, spare = _cut(spare, size * n_inputs, rows)
-    factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, size, first, n_rows, spare)
-    of_x, of_h = factors[:, :n_inputs], factors[:, n_inputs:-1]
+    factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, first, n_rows, spare)
+    repeated, spare = _for_steps(factors, size, spare)
     dh_of_rows, spare = _cut(spare, rows, n)
     few = rows < ROWS and not factors.size
     by_states = spare[: count_in_panels(4 * n, n) if few else 0]
@@ -396,16 +400,16 @@ def backward(
                 add_product_by_panels(dh_of_rows, d[t].T, by_states)
                 _add_transpose(dh_before, dh_of_rows)
             else:
-                _add_back(dh_before, recurrent[network], d[t], of_h, part)
+                _add_back(dh_before, recurrent[network], d[t], factors, n_inputs, part)
             dh, dh_before = dh_before, dh
         if dx.size:
             d_inputs[:] = _ZERO
             for t in range(n_now):
                 d_now = d_inputs[t * n_inputs : (t + 1) * n_inputs]
-                _add_back(d_now, kernel[network], d[t], of_x, part)
+                _add_back(d_now, kernel[network], d[t], factors, 0, part)
             target = _flat(dx)[first:last, start * n_inputs : (start + n_now) * n_inputs]
             transpose(target, d_inputs[: n_now * n_inputs, :n_rows])
-        _add_by_weights(added, x, hs, h0, factors, part, d[:n_now], first, n_rows, start, spare)
+        _add_by_weights(added, x, hs, h0, repeated, d[:n_now], first, n_rows, start, spare)
     transpose(dh0[first:last], dh[:, :n_rows])
     transpose(dc0[first:last], dc[:, :n_rows])
 
@@ -448,20 +452,21 @@ def _stay_back(dh_before, dh, come, mask, first, n_rows, t):
 
 
 @compiled
-def _add_back(out, weights, d, factors, part):
+def _add_back(out, weights, d, factors, skipped, part):
     """Add the gradient by b (k, rows) of the sums of the gates, whose weights are (k, 4 * n)."""
     if not factors.size:
         add_product(out, weights, d)
         return
-    part = part[: len(out), : out.shape[1]]
+    k, flat = len(out), part[: out.size]
     for gate in range(4):
-        part[:] = _ZERO
-        add_product(part, _quarter(weights.T, gate).T, _quarter(d, gate))
-        _add_multiplied(out, part, factors[gate])
+        flat[:] = _ZERO
+        add_product(flat.reshape(out.shape), _quarter(weights.T, gate).T, _quarter(d, gate))
+        of_gate = factors[gate, skipped : skipped + k].reshape(-1)
+        _add_multiplied(out.reshape(-1), flat, of_gate)
 
 
 @compiled
-def _add_by_weights(added, x, hs, h0, factors, part, d, first, n_rows, start, spare):
+def _add_by_weights(added, x, hs, h0, factors, d, first, n_rows, start, spare):
     """Add what some steps of a piece give to the gradients of the weights."""
     n_now, width, rows = d.shape
     n_inputs, n, n_all = x.shape[2], h0.shape[1], n_now * rows
@@ -482,9 +487,10 @@ def _add_by_weights(added, x, hs, h0, factors, part, d, first, n_rows, start, sp
         lanes_to_panels(panels, d)
         add_product_by_panels(added, read, panels)
         return
+    part, spare = _cut(spare, len(read), n_all)
     panels = spare[: count_in_panels(n_all, n)]
-    part = part.reshape(-1)[: read.size].reshape(read.shape)
     for gate in range(4):
-        _multiply(part, read, factors[gate])
+        for k in range(len(read)):
+            _multiply(part[k], read[k], factors[gate, k])
         lanes_to_panels(panels, d[:, gate * n : (gate + 1) * n])
         add_product_by_panels(added[:, gate * n : (gate + 1) * n], part, panels)
