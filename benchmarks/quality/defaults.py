@@ -25,7 +25,6 @@ on one core.
 
 import argparse
 import importlib.util
-import os
 import time
 from pathlib import Path
 
@@ -39,7 +38,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.quality.suite.measures import tsb_ad_window
-from benchmarks.quality.suite.protocols import half_of
+from benchmarks.quality.suite.protocols import find_data, half_of
 from skanomaly import LinearForecaster, NearestWindowDetector, make_detector, metrics
 from skanomaly.detectors import BaseDetector
 from skanomaly.preprocessing import SequenceTransformer
@@ -53,8 +52,11 @@ WINDOW = 64
 # ------------------------------------------------------------------------------------- series
 
 
-def read_loader(folder):
-    """Import benchmark_data.py of the data folder."""
+def read_loader():
+    """Import benchmark_data.py of the data folder; exit with the reason where there is none."""
+    folder, reason = find_data()
+    if folder is None:
+        raise SystemExit(f"{reason}. Set it to that folder.")
     spec = importlib.util.spec_from_file_location("benchmark_data", folder / "benchmark_data.py")
     loader = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loader)
@@ -245,7 +247,7 @@ def main():
     parser.add_argument("--part", default="1/1", help="i/n: of the series each n-th from the i-th")
     parser.add_argument("--csv", type=Path, help="file for the means")
     arguments = parser.parse_args()
-    loader = read_loader(Path(os.environ["SKANOMALY_DATA"]))
+    loader = read_loader()
     if arguments.split.startswith("skab"):
         means = evaluate_skab(loader, arguments.split.removeprefix("skab-"), arguments.cache)
     else:

@@ -12,7 +12,6 @@ Scores are kept in the cache, so that a run can be stopped and goes on. About 15
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,6 @@ import pandas as pd
 from benchmarks.quality.defaults import extra_series, read_loader, tsb_series
 from benchmarks.quality.suite.measures import tsb_ad_window
 from skanomaly import make_detector, metrics
-
-NAMES = ("the quantile itself", "twice the quantile: default", "sharp")
 
 
 def scores_and_threshold(X_fit, X, sharp, place):
@@ -41,16 +38,17 @@ def evaluate(split, rows, cache):
     found = []
     for data, series, X_fit, X, y in rows:
         n_fit, labels = len(X_fit), metrics.to_outlier_labels(y > 0)
-        thresholds = {}
-        for sharp in (False, True):
-            place = cache / f"{split}-{data}-{series}-{sharp}.npz"
-            scores, threshold, factor = scores_and_threshold(X_fit, X, sharp, place)
-            if sharp:
-                thresholds[NAMES[2]] = scores, threshold
-            else:
-                thresholds[NAMES[0]] = scores, threshold / factor
-                thresholds[NAMES[1]] = scores, threshold
-        for name, (scores, threshold) in thresholds.items():
+        usual, sharp = (
+            scores_and_threshold(X_fit, X, sharp, cache / f"{split}-{data}-{series}-{sharp}.npz")
+            for sharp in (False, True)
+        )
+        scores, threshold, factor = usual
+        ways = {
+            "the quantile itself": (scores, threshold / factor),
+            "twice the quantile: default": (scores, threshold),
+            "sharp": sharp[:2],
+        }
+        for name, (scores, threshold) in ways.items():
             said = metrics.to_outlier_labels(scores[n_fit:] > threshold)
             later = labels[n_fit:]
             kind = "multivariate" if X.shape[1] > 1 else "univariate"
@@ -75,7 +73,7 @@ def main():
     parser.add_argument("--cache", type=Path, required=True, help="folder for scores")
     parser.add_argument("--csv", type=Path, help="file for the means")
     arguments = parser.parse_args()
-    loader = read_loader(Path(os.environ["SKANOMALY_DATA"]))
+    loader = read_loader()
     splits = {"tuning": tsb_series(loader, "tuning"), "further": extra_series(loader)}
     tables = [evaluate(split, rows, arguments.cache) for split, rows in splits.items()]
     means = pd.concat(tables).groupby(["split", "labels"], sort=False).mean().round(3)
