@@ -187,10 +187,10 @@ def test_loops_equal_the_reference(shape, seed, which):
 @loops
 @pytest.mark.parametrize("which", ["", "xh"])
 @pytest.mark.parametrize("n_rows", [1, 2, 17])
-def test_many_steps_are_computed_as_few_are(n_rows, which):
-    size = _numba.steps_at_once(2)
-    assert size == 32
-    arguments, gradients = problem(n_rows, 2 * size + 5, 2, masked=True)
+@pytest.mark.parametrize(("n", "size"), [(2, 32), (40, 12)])
+def test_many_steps_are_computed_as_few_are(n_rows, n, size, which):
+    assert _numba.steps_at_once(n) == size
+    arguments, gradients = problem(n_rows, 2 * size + 5, n, masked=True)
     drops = factors(arguments, which)
     true = _reference.lstm_gradients(*arguments, *gradients, **drops)
     for said, gradient in zip(run_loops_back(arguments, gradients, drops), true, strict=True):

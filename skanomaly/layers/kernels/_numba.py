@@ -237,7 +237,6 @@ def forward(
     biases_of_rows, spare = _cut(spare, rows, 4 * n)
     factors, part, spare = _factors(x_drop, h_drop, n_inputs, n, rows, first, n_rows, spare)
     copy_to_rows(biases_of_rows, bias[network])
-    transpose(biases, biases_of_rows)
     # Few rows are multiplied row by row, and then transposed: there are more gates to multiply at
     # once than rows.
     few, sums_of_rows = rows < ROWS and not factors.size, biases.reshape(rows, 4 * n)
@@ -247,6 +246,7 @@ def forward(
     if panels.size:
         to_panels(panels, kernel[network], recurrent[network])
     elif not few:
+        transpose(biases, biases_of_rows)
         transpose(by_inputs, kernel[network])
         transpose(by_states, recurrent[network])
     transpose(said[:n, :n_rows], h0[first:last])
